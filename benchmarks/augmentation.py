@@ -1,0 +1,220 @@
+"""The report's Albumentations pipeline: stock ``Albu`` on bitmaps against ``AlbuLabelMaps``.
+
+Both sides get the same random draws, so image, instances and masks must come out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dense_scene import DenseScene, prepared_scene, synthetic_scene  # isort: skip
+import albumentations
+import numpy as np
+from cellseg_mm.datasets import AlbuLabelMaps
+from measurement import Measurement, Target, require, seconds
+from mmdet.datasets.transforms import Albu
+from mmengine.config import Config
+
+CONFIG = Path(__file__).parents[1] / "configs" / "mask-rcnn_convnext-b_fpn_albu_cell.py"
+STAGE = "the report's augmentation pipeline"
+
+# MMDetection's documentation of Albu: boxes with min_visibility 0, lost instances filtered.
+_BOX_PARAMS = {
+    "type": "BboxParams",
+    "format": "pascal_voc",
+    "label_fields": ["gt_bboxes_labels", "gt_ignore_flags"],
+    "min_visibility": 0.0,
+    "filter_lost_elements": True,
+}
+_ROTATION = [{"type": "Rotate", "limit": (45, 45), "p": 1.0}]
+_DISTORTIONS = ("ElasticTransform", "GridDistortion", "OpticalDistortion")
+
+
+@cache
+def report_transforms() -> list[dict[str, Any]]:
+    """The report's pipeline, from its config."""
+    transforms: list[dict[str, Any]] = Config.fromfile(CONFIG).to_dict()["albu_transforms"]
+    return transforms
+
+
+@cache
+def fair_draws() -> tuple[int, ...]:
+    """Six seeds in the pipeline's own proportions: each distortion once, and three times none."""
+    pipeline = AlbuLabelMaps(report_transforms())
+    pipeline._compose.save_applied_params = True
+    tiny = np.zeros((64, 64, 3), np.uint8)
+    wanted = dict.fromkeys(_DISTORTIONS, 1) | {"none": 3}
+    draws = []
+    for seed in range(1000):
+        pipeline._compose.set_random_seed(_albu_seed(seed))
+        applied = [name for name, _ in pipeline._compose(image=tiny)["applied_transforms"]]
+        kind = next((name for name in applied if name in _DISTORTIONS), "none")
+        if wanted[kind]:
+            wanted[kind] -= 1
+            draws.append(seed)
+    return tuple(draws)
+
+
+def stock_albu(transforms: list[dict[str, Any]]) -> Albu:
+    """Stock MMDetection's transform, set up as its documentation says."""
+    return Albu(transforms, bbox_params=_BOX_PARAMS, skip_img_without_anno=True)
+
+
+def seed_both(seed: int, stock: Albu) -> None:
+    """Have both sides draw the same random numbers next."""
+    np.random.seed(seed)  # noqa: NPY002  (the generator that AlbuLabelMaps draws its seed from)
+    stock.aug.set_random_seed(_albu_seed(seed))
+
+
+def _albu_seed(seed: int) -> int:
+    return int(np.random.RandomState(seed).randint(1 << 31))  # noqa: NPY002
+
+
+class _Pair:
+    """Both transforms on one scene."""
+
+    def __init__(self, scene: DenseScene, transforms: list[dict[str, Any]]) -> None:
+        self.stock, self.ours = stock_albu(transforms), AlbuLabelMaps(transforms)
+        self._ours_sample = scene.sample(scene.masks)
+        # Stock takes the image as it is, ours turns BGR into RGB for Albumentations.
+        self._stock_sample = scene.sample(scene.bitmap_masks()) | {"img": scene.rgb}
+
+    def works(self, seed: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """The work of both sides under one draw; to be run in this order, right away."""
+
+        def stock() -> Any:
+            seed_both(seed, self.stock)
+            return self.stock(dict(self._stock_sample))
+
+        def ours() -> Any:
+            seed_both(seed, self.stock)
+            return self.ours(dict(self._ours_sample))
+
+        return stock, ours
+
+    def check(self, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
+        """Require the same image and the same masks."""
+        require(np.array_equal(theirs["img"], mine["img"][..., ::-1]), "augmented images")
+        masks = mine["gt_masks"]
+        row_of_id = {int(i) + 1: row for row, i in enumerate(theirs["idx_mapper"])}
+        bitmaps = theirs["gt_masks"].masks
+        require(set(masks.ids.tolist()) <= row_of_id.keys(), "instances after augmentation")
+        for instance_id, row in row_of_id.items():
+            if instance_id not in masks.ids:
+                require(not bitmaps[row].any(), "instances after augmentation")
+        for instance_id, bitmap in zip(masks.ids.tolist(), masks, strict=True):
+            require(np.array_equal(bitmaps[row_of_id[instance_id]], bitmap), "augmented masks")
+
+
+def box_slack(scene: DenseScene) -> tuple[float, float]:
+    """Median box area over that of the tight box after a rotation by 45°: stock and ours."""
+    pair = _Pair(scene, _ROTATION)
+    stock, ours = pair.works(0)
+    theirs, mine = stock(), ours()
+    pair.check(theirs, mine)
+    filled = theirs["gt_masks"].masks.any(axis=(1, 2))
+    tight = theirs["gt_masks"].get_bboxes("hbb").areas.numpy()[filled]
+    stock_slack = np.median(theirs["gt_bboxes"].areas.numpy()[filled] / tight)
+    our_slack = np.median(mine["gt_bboxes"].areas.numpy() / mine["gt_masks"].get_bboxes().areas)
+    return float(stock_slack), float(our_slack)
+
+
+def mean_seconds(scene: DenseScene, draws: tuple[int, ...], inner: int = 3) -> tuple[float, float]:
+    """Mean seconds an image over ``draws``, both sides; the results are compared draw by draw."""
+    pair = _Pair(scene, report_transforms())
+    slow, fast = [], []
+    for draw in draws:
+        stock, ours = pair.works(draw)
+        results: list[Any] = []
+        slow.append(seconds(lambda work=stock: results.append(work())))  # type: ignore[misc]
+        results.append(ours())
+        pair.check(*results)
+        del results
+        fast.append(float(np.median([seconds(ours) for _ in range(inner)])))
+    return float(np.mean(slow)), float(np.mean(fast))
+
+
+def our_seconds(scene: DenseScene, draws: tuple[int, ...], inner: int = 5) -> float:
+    """Mean seconds an image of this project alone."""
+    ours = AlbuLabelMaps(report_transforms())
+    sample = scene.sample(scene.masks)
+
+    def work(draw: int) -> None:
+        np.random.seed(draw)  # noqa: NPY002
+        ours(dict(sample))
+
+    return float(
+        np.mean(
+            [np.median([seconds(lambda d=draw: work(d)) for _ in range(inner)]) for draw in draws]  # type: ignore[misc]
+        )
+    )
+
+
+def measure(data: Path | None, quick: bool) -> list[Measurement]:
+    """All measurements of this stage."""
+    draws = fair_draws()
+    note = "mean over six draws in the pipeline's proportions"
+    rows = []
+    # A small case first: it warms both sides up.
+    workloads: list[tuple[DenseScene, Target | None]] = [
+        (synthetic_scene(512, 100), Target("ratio", "at least", 20))
+    ]
+    if not quick:
+        workloads.append((synthetic_scene(1000, 800), Target("ratio", "at least", 200)))
+    if data is not None and not quick:
+        workloads.append((prepared_scene(data, 800), None))
+    mean_seconds(workloads[0][0], draws[:1])
+    for scene, target in workloads:
+        workload = scene.name if target else f"{scene.name} (real)"
+        stock, ours = mean_seconds(scene, draws)
+        rows.append(Measurement(STAGE, workload, "s", stock, ours, target, note=note))
+
+    scene = synthetic_scene(512, 100)
+    stock_slack, our_slack = box_slack(scene)
+    rows.append(
+        Measurement(
+            "box area over the tight box's, 45° rotation", scene.name, "×", stock_slack, our_slack,
+            Target("ours", "at most", 1.0), note="median over cells",
+        )
+    )  # fmt: skip
+
+    few, many = synthetic_scene(1000, 50), synthetic_scene(1000, 2000)
+    growth = our_seconds(many, draws) / our_seconds(few, draws)
+    rows.append(
+        Measurement(
+            "growth of the pipeline's cost", "1000×1000, 50 → 2,000 cells", "×", None, growth,
+            Target("ours", "at most", 1.5), note=note,
+        )
+    )  # fmt: skip
+
+    # Bitmaps make the curves slow, so they take one draw: a distortion, which costs most.
+    one = (draws[_first_distortion()],)
+    for cells in (50, 200) if quick else (50, 200, 800, 2000):
+        stock, ours = mean_seconds(synthetic_scene(1000, cells), one, inner=5)
+        rows.append(_point("cells", cells, f"1000×1000, {cells:,} cells", stock, ours))
+    for side in (256, 512) if quick else (256, 512, 1000, 1500):
+        stock, ours = mean_seconds(synthetic_scene(side, 100), one, inner=5)
+        rows.append(_point("side", side, f"{side}×{side}, 100 cells", stock, ours))
+    return rows
+
+
+def _first_distortion() -> int:
+    """Position in the draws of the first that distorts."""
+    pipeline = AlbuLabelMaps(report_transforms())
+    pipeline._compose.save_applied_params = True
+    for position, seed in enumerate(fair_draws()):
+        pipeline._compose.set_random_seed(_albu_seed(seed))
+        applied = pipeline._compose(image=np.zeros((64, 64, 3), np.uint8))["applied_transforms"]
+        if any(name == "GridDistortion" for name, _ in applied):
+            return position
+    raise AssertionError("fair_draws holds every distortion")
+
+
+def _point(curve: Any, x: int, workload: str, stock: float, ours: float) -> Measurement:
+    return Measurement("augmentation", workload, "s", stock, ours, curve=curve, x=x)
+
+
+assert albumentations  # imported first: it is slow to load and must not count

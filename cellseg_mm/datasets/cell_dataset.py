@@ -1,0 +1,99 @@
+"""The prepared layout as an MMDetection data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
+
+
+@DATASETS.register_module()
+class CellDataset(CocoDataset):
+    """Images, planes and COCO annotations as ``data_prep/prepare.py`` writes them.
+
+    A sample's instances are arrays, not a list of dicts, so that a worker unpickles an image with
+    thousands of cells as fast as one with ten. Keys of a sample:
+
+    - ``img_path``, ``img_id``, ``height``, ``width``; ``patient`` where it is known
+    - ``label_path``: the planes, for ``LoadCellLabels``; absent for images without truth
+    - ``bboxes``: (N, 4) float32, xyxy in pixels, tight and half-open
+    - ``labels``: (N,) int64, index into the classes
+    - ``instance_ids``: (N,) int64, the values in the planes
+
+    Images without cells are kept. Another set of classes goes into the config as
+    ``metainfo=dict(classes=(...), palette=[...])``; they are found by name.
+
+    Args:
+        ann_file: COCO annotations, relative to ``data_root``.
+        data_prefix: Folders of images and planes, relative to ``data_root``.
+        **kwargs: Those of ``CocoDataset``.
+
+    Raises:
+        FileNotFoundError: The annotation file does not exist.
+        ValueError: A class is not among the annotation file's categories.
+    """
+
+    METAINFO: ClassVar[dict[str, Any]] = {
+        "classes": ("epithelial", "lymphocyte", "neutrophil", "macrophage"),
+        "palette": [(230, 85, 60), (40, 130, 220), (250, 190, 40), (70, 170, 90)],
+    }
+
+    def __init__(
+        self,
+        ann_file: str = "",
+        data_prefix: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        prefix = {"img": "images/", "label": "labels/"} if data_prefix is None else data_prefix
+        super().__init__(ann_file=ann_file, data_prefix=prefix, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the annotation file: one dict for each image."""
+        if not Path(self.ann_file).is_file():
+            raise FileNotFoundError(
+                f"The annotation file {self.ann_file} does not exist: write it with "
+                "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
+            )
+        samples: list[dict[str, Any]] = super().load_data_list()
+        missing = set(self.metainfo["classes"]) - self._category_names
+        if missing:
+            raise ValueError(
+                f"{self.ann_file} has no category {', '.join(sorted(missing))}; it has "
+                f"{', '.join(sorted(self._category_names))}: set metainfo.classes to those."
+            )
+        return samples
+
+    def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
+        """Turn an image record and its annotations into a sample."""
+        image = raw_data_info["raw_img_info"]
+        self._category_names = {c["name"] for c in self.coco.dataset["categories"]}
+        records = [
+            record
+            for record in raw_data_info["raw_ann_info"]
+            if record["category_id"] in self.cat2label and not record.get("iscrowd")
+        ]
+        xywh = np.array([r["bbox"] for r in records], np.float32).reshape(-1, 4)
+        sample = {
+            "img_path": str(Path(self.data_prefix["img"], image["file_name"])),
+            "img_id": image["img_id"],
+            "height": image["height"],
+            "width": image["width"],
+            "bboxes": np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+            "labels": np.array([self.cat2label[r["category_id"]] for r in records], np.int64),
+            "instance_ids": np.array([r["instance_id"] for r in records], np.int64),
+        }
+        if "label_file" in image:
+            sample["label_path"] = str(Path(self.data_prefix["label"], image["label_file"]))
+        if "patient" in image:
+            sample["patient"] = image["patient"]
+        return sample
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels of the cells of image ``idx``, for samplers that balance classes."""
+        labels: list[int] = self.get_data_info(idx)["labels"].tolist()
+        return labels

@@ -1,0 +1,61 @@
+"""Load an image's planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms.base import BaseTransform
+
+import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.planes import read_planes
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
+
+
+@TRANSFORMS.register_module()
+class LoadCellLabels(BaseTransform):
+    """Load planes, boxes and classes of an image's cells.
+
+    Required Keys:
+
+    - label_path (str)
+    - height, width (int)
+    - bboxes (np.float32, (N, 4) xyxy)
+    - labels (np.int64, (N,))
+    - instance_ids (np.int64, (N,))
+
+    Added Keys:
+
+    - gt_masks (LabelMapMasks)
+    - gt_bboxes (HorizontalBoxes[torch.float32])
+    - gt_bboxes_labels (np.int64)
+    - gt_ignore_flags (bool)
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the ground truth to ``results``.
+
+        Raises:
+            ValueError: The image has no label file, or the planes have another size than the image.
+        """
+        if "label_path" not in results:
+            raise ValueError(
+                f"{results['img_path']} has no label file: it belongs to a split without truth, "
+                "which can be predicted but neither trained on nor scored."
+            )
+        planes = read_planes(results["label_path"])
+        if planes.shape[1:] != (results["height"], results["width"]):
+            raise ValueError(
+                f"{results['label_path']} is {planes.shape[1]}×{planes.shape[2]}, but its image is "
+                f"{results['height']}×{results['width']}: prepare the data set again."
+            )
+        results["gt_masks"] = LabelMapMasks(planes, results["instance_ids"])
+        results["gt_bboxes"] = HorizontalBoxes(results["bboxes"])
+        results["gt_bboxes_labels"] = results["labels"]
+        results["gt_ignore_flags"] = np.zeros(len(results["labels"]), bool)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

@@ -1,0 +1,142 @@
+"""Predictions beside truth, as pictures in the work dir."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.structures.planes import read_planes
+from cellseg_mm.visualization.outlines import cells_from_planes, cells_from_rles
+from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
+
+_GREY = [(90, 90, 90)]
+
+
+@HOOKS.register_module()
+class OverlayHook(Hook):
+    """Draw truth and predictions of the data set's first images after validation and test.
+
+    Writes ``<work_dir>/overlays/{val,test}/<image name>.png``: truth on the left where there is
+    one, predictions on the right, the latest evaluation replacing the one before. The data set is a
+    :class:`~cellseg_mm.datasets.cell_dataset.CellDataset`. With several processes, each draws what
+    it evaluates.
+
+    Args:
+        num_images: How many images to draw, from the first of the data set on.
+        score_thr: Least score of a prediction to be drawn.
+
+    Raises:
+        ValueError: ``num_images`` is negative.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, num_images: int = 4, score_thr: float = 0.5) -> None:
+        if num_images < 0:
+            raise ValueError(f"num_images={num_images} of OverlayHook must be 0 or more.")
+        self.num_images = num_images
+        self.score_thr = score_thr
+        self._waiting: dict[int, dict[str, Any]] = {}
+        """Samples still to be drawn in this evaluation, by image id."""
+
+    def before_val_epoch(self, runner: Any) -> None:
+        """Look up which images to draw."""
+        self._choose_images(runner, runner.val_dataloader.dataset)
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Look up which images to draw."""
+        self._choose_images(runner, runner.test_dataloader.dataset)
+
+    def after_val_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        """Draw the chosen images among those of the batch."""
+        self._draw_batch(runner, "val", outputs, runner.val_dataloader.dataset.metainfo)
+
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        """Draw the chosen images among those of the batch."""
+        self._draw_batch(runner, "test", outputs, runner.test_dataloader.dataset.metainfo)
+
+    def _choose_images(self, runner: Any, dataset: Any) -> None:
+        samples = map(dataset.get_data_info, range(min(self.num_images, len(dataset))))
+        self._waiting = {sample["img_id"]: sample for sample in samples}
+
+    def _draw_batch(
+        self, runner: Any, stage: str, outputs: Sequence[Any] | None, metainfo: dict[str, Any]
+    ) -> None:
+        for output in outputs or ():
+            # A sampler that fills up the last batch shows an image twice.
+            sample = self._waiting.pop(output.img_id, None)
+            if sample is None:
+                continue
+            try:
+                picture = self._draw(output, sample, metainfo)
+                name = f"{Path(sample['img_path']).stem}.png"
+                _write_png(Path(runner.work_dir, "overlays", stage, name), picture)
+            except Exception:  # a picture is never worth a training
+                runner.logger.warning(
+                    f"The overlay of {sample['img_path']} could not be drawn.", exc_info=True
+                )
+
+    def _draw(
+        self, output: Any, sample: dict[str, Any], metainfo: dict[str, Any]
+    ) -> npt.NDArray[np.uint8]:
+        image = _read_rgb(sample["img_path"])
+        panels = [_prediction_panel(output, image.shape[0], image.shape[1], self.score_thr)]
+        if "label_path" in sample:
+            panels.insert(0, _truth_panel(sample))
+        return overlay_picture(image, panels, metainfo["classes"], metainfo.get("palette") or _GREY)
+
+
+def _truth_panel(sample: dict[str, Any]) -> Panel:
+    planes = read_planes(sample["label_path"])
+    cells = list(cells_from_planes(planes, sample["instance_ids"]))
+    return Panel(f"Truth: {len(cells):,} cells", cells, sample["labels"])
+
+
+def _prediction_panel(output: Any, height: int, width: int, score_thr: float) -> Panel:
+    detections = ImageDetections.from_data_sample(output.to_dict())
+    # The best come last, on top of the others.
+    order = np.argsort(detections.scores, kind="stable")
+    order = order[detections.scores[order] >= score_thr]
+    rles = detections.rles
+    cells = list(cells_from_rles([rles[i] for i in order], height, width))
+    title = f"Prediction: {len(cells):,} cells, score ≥ {score_thr:g}"
+    return Panel(title, cells, detections.labels[order])
+
+
+def _read_rgb(path: str) -> npt.NDArray[np.uint8]:
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} is not an image that can be read.")
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def _write_png(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
+    """Write in one step: two processes may draw an image that fills up the last batch."""
+    encoded, png = cv2.imencode(".png", rgb[..., ::-1])
+    if not encoded:
+        raise OSError(f"{path} cannot be encoded as PNG.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(png.tobytes())
+    unfinished.replace(path)

@@ -1,0 +1,121 @@
+"""From a config file and the command line to the config of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+
+import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.engine.config_overrides import apply_overrides
+
+_DEFAULT_DATA_ROOT = "data/cell/"
+
+
+def load_config(
+    path: str, work_dir: str | None, options: Sequence[str] | None, launcher: str = "none"
+) -> Config:
+    """Read a config and apply the command line to it.
+
+    Three top-level settings reach every place that depends on them, which MMEngine's inheritance
+    alone does not do: ``data_root`` (data sets and annotation files), ``max_epochs`` (training loop
+    and schedule) and ``metainfo.classes`` (data sets and heads).
+
+    Args:
+        path: Config file.
+        work_dir: Folder of logs and checkpoints; None = ``work_dirs/<name of the config>``.
+        options: ``KEY=VALUE`` overrides.
+        launcher: "none", "pytorch" or "slurm".
+
+    Raises:
+        ValueError: The file is missing or not a config, or an override is malformed or unknown.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"The config {path} does not exist: choose one from configs/.")
+    config = Config.fromfile(path)
+    epochs = config.get("max_epochs")
+    apply_overrides(config, parse_options(options or []))
+    _spread_data_root(config)
+    if epochs is not None and config.max_epochs != epochs:
+        _spread_max_epochs(config, epochs)
+    if "metainfo" in config:
+        _spread_classes(config)
+    config.work_dir = work_dir or config.get("work_dir") or str(Path("work_dirs", Path(path).stem))
+    config.launcher = launcher
+    if launcher != "none" and not torch.cuda.is_available():
+        config.env_cfg.dist_cfg.backend = "gloo"
+    return config
+
+
+def parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` strings as MMEngine does: numbers, Booleans, None, lists and tuples.
+
+    Raises:
+        ValueError: A string has no "=".
+    """
+    parsed = {}
+    for option in options:
+        key, separator, value = option.partition("=")
+        if not separator or not key:
+            raise ValueError(f"--cfg-options {option}: write KEY=VALUE, without blanks.")
+        parsed[key] = DictAction._parse_iterable(value)
+    return parsed
+
+
+def use_mixed_precision(config: Config) -> None:
+    """Train in bfloat16 where the device has it, else in float16 with loss scaling; in place."""
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
+    else:
+        config.optim_wrapper.type = "Bf16OptimWrapper"
+
+
+def _spread_data_root(config: Config) -> None:
+    root = config.get("data_root", _DEFAULT_DATA_ROOT)
+    if root == _DEFAULT_DATA_ROOT:
+        return
+    root = config.data_root = str(root).rstrip("/") + "/"
+    for part in ("train", "val", "test"):
+        for key in (f"{part}_dataloader", f"{part}_evaluator"):
+            if key in config:
+                config[key] = _replace_prefix(config[key], _DEFAULT_DATA_ROOT, root)
+
+
+def _replace_prefix(node: Any, old: str, new: str) -> Any:
+    if isinstance(node, Mapping):
+        return type(node)({k: _replace_prefix(v, old, new) for k, v in node.items()})
+    if isinstance(node, list | tuple):
+        return type(node)(_replace_prefix(v, old, new) for v in node)
+    if isinstance(node, str) and node.startswith(old):
+        return new + node[len(old) :]
+    return node
+
+
+def _spread_max_epochs(config: Config, before: int) -> None:
+    config.train_cfg.max_epochs = config.max_epochs
+    for scheduler in config.param_scheduler:
+        for key in ("end", "T_max"):
+            if scheduler.get("by_epoch", True) and scheduler.get(key) == before:
+                scheduler[key] = config.max_epochs
+
+
+def _spread_classes(config: Config) -> None:
+    for part in ("train", "val", "test"):
+        config[f"{part}_dataloader"].dataset.metainfo = config.metainfo
+    _set_num_classes(config.model, len(config.metainfo.classes))
+
+
+def _set_num_classes(node: Any, count: int) -> None:
+    """Set ``num_classes`` wherever a model's config has it."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "num_classes":
+                node[key] = count  # type: ignore[index]
+            else:
+                _set_num_classes(value, count)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _set_num_classes(value, count)

@@ -1,0 +1,86 @@
+"""What a test run does around MMEngine's runner."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.runner import Runner
+
+
+def choose_split(config: Config, split: str, submission: str | None) -> None:
+    """Set up a config's test loop for one split; in place.
+
+    Args:
+        config: Config of the run.
+        split: "val" or "test".
+        submission: Zip to write, or None.
+
+    Raises:
+        ValueError: The split has no truth, and no submission is asked for.
+    """
+    loader, evaluator = config[f"{split}_dataloader"], config[f"{split}_evaluator"]
+    evaluators = list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]
+    annotations = Path(loader.dataset.data_root, loader.dataset.ann_file)
+    if not _has_truth(annotations):
+        if submission is None:
+            raise ValueError(
+                f"{annotations} has no truth to score against: add --submission OUT.zip to predict "
+                "its images, or use --split val."
+            )
+        evaluators = []
+    if submission is not None:
+        evaluators.append({"type": "SubmissionWriter", "out_file": submission})
+    config.test_dataloader, config.test_evaluator = loader, evaluators
+
+
+def load_weights(runner: Runner, checkpoint: str) -> None:
+    """Load a checkpoint, every parameter of it, for testing.
+
+    MMEngine by itself skips parameters that do not fit and tests an untrained model.
+
+    Raises:
+        ValueError: The file does not exist or does not fit the model.
+    """
+    if not Path(checkpoint).is_file():
+        raise ValueError(
+            f"The checkpoint {checkpoint} does not exist: train first, or look for best_*.pth in "
+            "the work dir."
+        )
+    try:
+        runner.load_checkpoint(checkpoint, map_location="cpu", strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The checkpoint {checkpoint} does not fit the config ({str(error).splitlines()[0]}): "
+            "test with the config that it was trained with."
+        ) from error
+
+
+@master_only
+def write_metrics(metrics: Mapping[str, Any], work_dir: str) -> None:
+    """Write ``metrics.json``: COCO's numbers without their prefix, null for what is undefined."""
+    content = {
+        key.removeprefix("coco/"): None if isinstance(v, float) and math.isnan(v) else v
+        for key, v in metrics.items()
+    }
+    path = Path(work_dir, "metrics.json")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _has_truth(annotations: Path) -> bool:
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"The annotation file {annotations} does not exist: write it with "
+            "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
+        ) from None
+    return bool(content.get("annotations"))

@@ -1,0 +1,99 @@
+"""The truth of a data set, read from its COCO annotation file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A COCO annotation file, indexed.
+
+    Attributes:
+        source: Where it comes from, for messages.
+        images: Image record (`height`, `width`, `file_name`, …) by image id, rising.
+        cells: Annotation records by image id, with an empty list for an image without cells.
+            Records with `iscrowd` 1 are groups, not cells, and are left out.
+        categories: Name by category id, rising.
+    """
+
+    source: str
+    images: dict[int, dict[str, Any]]
+    cells: dict[int, list[dict[str, Any]]]
+    categories: dict[int, str]
+
+    def category_ids(self, classes: list[str] | tuple[str, ...]) -> list[int]:
+        """Category ids of classes, matched by name.
+
+        Raises:
+            ValueError: A class is not a category of the file.
+        """
+        known = {name: category_id for category_id, name in self.categories.items()}
+        if not classes or not set(classes) <= set(known):
+            raise ValueError(
+                f"The dataset's classes {list(classes)} must all be categories of {self.source}, "
+                f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
+            )
+        return [known[name] for name in classes]
+
+
+def index_annotations(data: dict[str, Any], source: str = "the annotations") -> Annotations:
+    """Index the content of a COCO annotation file.
+
+    Args:
+        data: `images`, `annotations` and `categories`.
+        source: Where it comes from, for messages.
+
+    Returns:
+        The records by image.
+
+    Raises:
+        ValueError: A part is missing, an image or category occurs twice, or an annotation names an
+            image or category that does not exist.
+    """
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise ValueError(f"{source} is not a COCO file with images, annotations and categories.")
+    images = {image["id"]: image for image in sorted(data["images"], key=lambda i: i["id"])}
+    categories = {c["id"]: c["name"] for c in sorted(data["categories"], key=lambda c: c["id"])}
+    if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
+        raise ValueError(f"{source} holds an image id or a category id twice: number them again.")
+    cells: dict[int, list[dict[str, Any]]] = {image_id: [] for image_id in images}
+    for annotation in data["annotations"]:
+        if annotation["image_id"] not in images or annotation["category_id"] not in categories:
+            raise ValueError(
+                f"Annotation {annotation.get('id')} of {source} names the image "
+                f"{annotation['image_id']} and the category {annotation['category_id']}, one of "
+                "which does not exist in the file."
+            )
+        if not annotation.get("iscrowd", 0):
+            cells[annotation["image_id"]].append(annotation)
+    return Annotations(source, images, cells, categories)
+
+
+def read_annotations(path: Path | str) -> Annotations:
+    """Read a COCO annotation file.
+
+    Args:
+        path: The file, as data preparation writes it.
+
+    Returns:
+        The records by image.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is not a COCO annotation file.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"The annotation file {path} does not exist: run data_prep/prepare.py, or set "
+            "`ann_file` of the evaluator."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"The annotation file {path} is not JSON: {error}.") from error
+    return index_annotations(data, str(path))

@@ -1,0 +1,261 @@
+"""COCO average precision of masks and boxes for images with many cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from faster_coco_eval.core import mask as fast_mask
+from faster_coco_eval.core.coco import COCO
+from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+import cellseg_mm.ops  # noqa: F401
+from cellseg_mm.evaluation.image_detections import ImageDetections
+
+_CAPS = (100, 1000)
+_AREA_RANGES = ("all", "small", "medium", "large")
+
+
+@METRICS.register_module()
+class CellCocoMetric(BaseMetric):
+    """COCO AP and AR with one fixed meaning for each key, equal to pycocotools'.
+
+    Stock `CocoMetric` mixes the caps on detections: its mAP stops at 100, its AP50 at the largest
+    cap. Here, every key names its cap or is at 1000; `<type>` is `segm` (mask IoU) or `bbox`:
+
+    ============================  =================================================================
+    `<type>_mAP`                  AP, mean over IoU 0.50 to 0.95 (step 0.05) and classes
+    `<type>_mAP_50`, `_mAP_75`    AP at IoU 0.50 and 0.75
+    `<type>_mAP_s`, `_m`, `_l`    AP of truth under 32² pixels, from 32² to 96², over 96² (the area
+                                  of a truth is that of its mask; of a detection, that of its mask
+                                  or box)
+    `<type>_mAP_dets100`, `<type>_mAP_50_dets100`, `<type>_mAP_75_dets100`
+                                  the first three at COCO's own cap of 100
+    `<type>_AR_100`, `_AR_1000`   highest recall at that cap, mean over IoU 0.50 to 0.95 and classes
+    `<type>_mAP_<class>`, `<type>_mAP_50_<class>`
+                                  AP of one class, with `classwise`
+    ============================  =================================================================
+
+    As in COCO, a cap is on the best-scored detections of one class in one image; a class without
+    truth is left out of every mean. A number without any truth behind it is nan (pycocotools: -1).
+    Without any detection, all other numbers are 0. Images of `ann_file` that the model has not seen
+    count as images without detections. Numbers are not rounded.
+
+    Args:
+        ann_file: COCO json with the truth; annotation ids start at 1.
+        metric: "segm", "bbox" or both.
+        classwise: Give the AP of each class too, and log a table.
+        collect_device: Where results of several processes are collected, "cpu" or "gpu".
+        prefix: Goes before each key, with a slash. Defaults to "coco".
+        collect_dir: Folder for the collection on "cpu".
+
+    Raises:
+        FileNotFoundError: There is no `ann_file`.
+        ValueError: An unknown `metric`, or an `ann_file` that COCO's matching cannot use.
+    """
+
+    default_prefix = "coco"
+
+    def __init__(
+        self,
+        ann_file: str,
+        metric: str | Sequence[str] = "segm",
+        classwise: bool = False,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.iou_types = [metric] if isinstance(metric, str) else list(metric)
+        if not self.iou_types or not set(self.iou_types) <= {"segm", "bbox"}:
+            raise ValueError(f"`metric` is {metric!r}, but may be 'segm', 'bbox' or both.")
+        self.ann_file = Path(ann_file)
+        self.classwise = classwise
+        self._truth = _read_truth(self.ann_file)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep what the model found in a batch; see :class:`ImageDetections` for the form."""
+        self.results.extend(map(ImageDetections.from_data_sample, data_samples))
+
+    def compute_metrics(self, results: list[ImageDetections]) -> dict[str, float]:
+        """Score the detections of all images.
+
+        Raises:
+            ValueError: Classes, images or mask sizes do not agree with `ann_file`.
+        """
+        # A sampler that pads the last batch shows an image twice: the first result counts.
+        images = {image.image_id: image for image in reversed(results)}
+        category_ids = self._category_ids()
+        self._check(images.values(), num_classes=len(category_ids))
+
+        metrics: dict[str, float] = {}
+        for iou_type in self.iou_types:
+            precision, recall = self._evaluate(images.values(), category_ids, iou_type)
+            metrics |= _summarize(precision, recall, iou_type)
+            if self.classwise:
+                metrics |= self._summarize_classes(precision, category_ids, iou_type)
+        return metrics
+
+    def _category_ids(self) -> list[int]:
+        """COCO category id of each label, matched by name."""
+        classes = (self.dataset_meta or {}).get("classes", ())
+        known = {category["name"]: category["id"] for category in self._truth.cats.values()}
+        if not classes or not set(classes) <= set(known):
+            raise ValueError(
+                f"The dataset's classes {list(classes)} must all be categories of {self.ann_file}, "
+                f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
+            )
+        return [known[name] for name in classes]
+
+    def _check(self, images: Iterable[ImageDetections], num_classes: int) -> None:
+        truth = self._truth.imgs
+        seen = set()
+        for image in images:
+            seen.add(image.image_id)
+            if image.image_id not in truth:
+                raise ValueError(
+                    f"The model was given image {image.image_id}, which is not in {self.ann_file}: "
+                    "set the same `ann_file` for the dataset and its evaluator."
+                )
+            size = truth[image.image_id]["height"], truth[image.image_id]["width"]
+            if image.size not in (None, size):
+                raise ValueError(
+                    f"The masks of image {image.image_id} are {image.size} (height, width), but it "
+                    f"is {size} in {self.ann_file}: predict at the original size."
+                )
+            if len(image) and not 0 <= image.labels.min() <= image.labels.max() < num_classes:
+                raise ValueError(
+                    f"The model gave labels up to {image.labels.max()}, but the dataset has "
+                    f"{num_classes} classes: set `num_classes` of the model's heads."
+                )
+        logger = MMLogger.get_current_instance()
+        if missing := len(truth) - len(seen):
+            logger.warning(
+                f"{missing} of {len(truth)} images of {self.ann_file} were not evaluated: "
+                "they count as images without detections."
+            )
+        if not self._truth.anns:
+            logger.warning(f"{self.ann_file} holds no truth: every score is nan.")
+
+    def _evaluate(
+        self, images: Iterable[ImageDetections], category_ids: Sequence[int], iou_type: str
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Run COCO's matching.
+
+        Returns:
+            precision: (IoU, recall level, class, area range, cap), -1 without truth.
+            recall: (IoU, class, area range, cap), -1 without truth.
+            Classes are in the order of their category ids.
+        """
+        detections = COCO()
+        detections.dataset = {
+            "images": self._truth.dataset["images"],
+            "categories": self._truth.dataset["categories"],
+            "annotations": _detection_records(images, category_ids, iou_type),
+        }
+        detections.createIndex()
+        evaluation = COCOeval_faster(
+            self._truth, detections, iou_type, print_function=lambda *_: None
+        )
+        evaluation.params.catIds = list(category_ids)
+        evaluation.params.maxDets = list(_CAPS)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        return evaluation.eval["precision"], evaluation.eval["recall"]
+
+    def _summarize_classes(
+        self, precision: npt.NDArray[np.float64], category_ids: Sequence[int], iou_type: str
+    ) -> dict[str, float]:
+        """AP of each class, also as a table in the log."""
+        metrics = {}
+        lines = [f"{iou_type:<20}{'truth':>8}{'mAP':>8}{'mAP_50':>8}"]
+        for index, category_id in enumerate(sorted(category_ids)):
+            name = self._truth.cats[category_id]["name"]
+            ap = _mean_defined(precision[:, :, index, 0, -1])
+            ap_50 = _mean_defined(precision[0, :, index, 0, -1])
+            metrics[f"{iou_type}_mAP_{name}"] = ap
+            metrics[f"{iou_type}_mAP_50_{name}"] = ap_50
+            count = len(self._truth.catToImgs[category_id])
+            lines.append(f"{name:<20}{count:>8}{ap:>8.3f}{ap_50:>8.3f}")
+        MMLogger.get_current_instance().info("\n" + "\n".join(lines))
+        return metrics
+
+
+def _read_truth(path: Path) -> COCO:
+    """Read a COCO json and check what COCO's matching silently relies on."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"The annotation file {path} does not exist: run data_prep/prepare.py, or set "
+            "`ann_file` of the evaluator."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"The annotation file {path} is not JSON: {error}.") from error
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise ValueError(f"{path} is not a COCO file with images, annotations and categories.")
+    ids = [annotation["id"] for annotation in data["annotations"]]
+    if len(set(ids)) < len(ids) or min(ids, default=1) < 1:
+        raise ValueError(
+            f"The annotation ids of {path} must be unique and start at 1, because COCO takes 0 for "
+            "'not matched': number the annotations again."
+        )
+    return COCO(data)
+
+
+def _detection_records(
+    images: Iterable[ImageDetections], category_ids: Sequence[int], iou_type: str
+) -> list[dict[str, Any]]:
+    """Detections as COCO's matching wants them, with ids from 1."""
+    records: list[dict[str, Any]] = []
+    for image in images:
+        boxes = image.boxes_xywh
+        if iou_type == "segm":
+            areas = fast_mask.area(image.rles) if len(image) else []
+        else:
+            areas = boxes[:, 2] * boxes[:, 3]
+        for rle, box, area, score, label in zip(
+            image.rles, boxes.tolist(), areas, image.scores.tolist(), image.labels, strict=True
+        ):
+            records.append(
+                {
+                    "id": len(records) + 1,
+                    "image_id": image.image_id,
+                    "category_id": category_ids[label],
+                    "segmentation": rle,
+                    "bbox": box,
+                    "area": float(area),
+                    "score": score,
+                    "iscrowd": 0,
+                }
+            )
+    return records
+
+
+def _summarize(
+    precision: npt.NDArray[np.float64], recall: npt.NDArray[np.float64], iou_type: str
+) -> dict[str, float]:
+    """Means over classes, under the keys of :class:`CellCocoMetric`."""
+    metrics = {}
+    for cap, suffix in ((1, ""), (0, f"_dets{_CAPS[0]}")):
+        # The IoU thresholds are 0.50, 0.55, …, 0.95.
+        for name, thresholds in (("mAP", slice(None)), ("mAP_50", 0), ("mAP_75", 5)):
+            metrics[f"{name}{suffix}"] = _mean_defined(precision[thresholds, ..., 0, cap])
+    for area, area_range in enumerate(_AREA_RANGES[1:], start=1):
+        metrics[f"mAP_{area_range[0]}"] = _mean_defined(precision[..., area, -1])
+    for cap, limit in enumerate(_CAPS):
+        metrics[f"AR_{limit}"] = _mean_defined(recall[..., 0, cap])
+    return {f"{iou_type}_{name}": value for name, value in metrics.items()}
+
+
+def _mean_defined(values: npt.NDArray[np.float64]) -> float:
+    """Mean over the entries that have truth, nan where none has."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else float("nan")

@@ -1,0 +1,102 @@
+"""What a model found in one image, checked and small: the input of metrics and submissions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pycocotools import mask as coco_mask
+
+
+@dataclass(frozen=True)
+class ImageDetections:
+    """The N detections of one image, on the CPU.
+
+    Attributes:
+        image_id: COCO image id.
+        size: (height, width) of every mask, pixels; None where there is no detection.
+        boxes: (N, 4) float64, xyxy, pixels.
+        scores: (N,) float64.
+        labels: (N,) int64 class indices from 0.
+        counts: N strings, the `counts` of the masks' COCO RLE.
+    """
+
+    image_id: int
+    size: tuple[int, int] | None
+    boxes: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64]
+    counts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def rles(self) -> list[dict[str, Any]]:
+        """The masks as COCO RLE dicts with str counts."""
+        return [{"size": list(self.size or ()), "counts": counts} for counts in self.counts]
+
+    @property
+    def boxes_xywh(self) -> npt.NDArray[np.float64]:
+        """(N, 4) float64 boxes as COCO writes them: x, y, width, height."""
+        return np.hstack([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]])
+
+    @classmethod
+    def from_data_sample(cls, data_sample: Mapping[str, Any]) -> ImageDetections:
+        """Read MMDetection's result for one image.
+
+        Args:
+            data_sample: A `DetDataSample` as a dict: `img_id` and `pred_instances` with `bboxes`
+                (xyxy), `scores`, `labels` and `masks`, which are a sequence of COCO RLE dicts or a
+                bool tensor (N, H, W).
+
+        Raises:
+            ValueError: The model gave no masks, numbers of different lengths, scores or boxes that
+                are not finite, or masks of several sizes.
+        """
+        image_id = int(data_sample["img_id"])
+        instances = data_sample["pred_instances"]
+        if "masks" not in instances:
+            raise ValueError(
+                f"The model gave no masks for image {image_id}: set `with_mask` and a `mask_head`."
+            )
+        boxes = _to_numpy(instances["bboxes"], torch.float64).reshape(-1, 4)
+        scores = _to_numpy(instances["scores"], torch.float64)
+        labels = _to_numpy(instances["labels"], torch.int64)
+        size, counts = _read_masks(instances["masks"], image_id)
+        if not len(boxes) == len(scores) == len(labels) == len(counts):
+            raise ValueError(
+                f"The model gave {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels "
+                f"and {len(counts)} masks for image {image_id}, but each detection has one of each."
+            )
+        if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
+            raise ValueError(
+                f"The model gave scores or boxes that are not finite for image {image_id}: "
+                "its weights have diverged, or its input is broken."
+            )
+        return cls(image_id, size, boxes, scores, labels, counts)
+
+
+def _to_numpy(tensor: torch.Tensor, dtype: torch.dtype) -> npt.NDArray[Any]:
+    return tensor.detach().to("cpu", dtype).numpy()
+
+
+def _read_masks(
+    masks: torch.Tensor | Sequence[Mapping[str, Any]], image_id: int
+) -> tuple[tuple[int, int] | None, list[str]]:
+    """Common size and counts of the masks, encoded where they are bitmaps."""
+    if isinstance(masks, torch.Tensor):
+        bitmaps = masks.detach().to("cpu", torch.uint8).numpy()
+        rles = [coco_mask.encode(np.asfortranarray(bitmap)) for bitmap in bitmaps]
+    else:
+        rles = [masks[index] for index in range(len(masks))]
+    sizes = {(int(rle["size"][0]), int(rle["size"][1])) for rle in rles}
+    if len(sizes) > 1:
+        raise ValueError(f"The masks of image {image_id} have several sizes: {sorted(sizes)}.")
+    # JSON needs a str, and evaluators silently skip an instance whose counts are bytes.
+    counts = [c.decode("ascii") if isinstance(c := rle["counts"], bytes) else c for rle in rles]
+    return next(iter(sizes), None), counts

@@ -1,0 +1,336 @@
+"""Check a submission against the list of test images, before a grader does."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import math
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeGuard
+
+from cellseg_mm.structures.coco_rle import decode_counts
+
+MEMBER = "test-results.json"
+"""The only file in the zip of a submission."""
+
+MAX_MEMBER_BYTES = 1 << 30
+"""Most that the file may hold when unpacked: 101 images of 2,000 cells take some 60 MB."""
+
+MAX_RECORD_CHARACTERS = 16 << 20
+"""Most that one detection may take: a chessboard of 2,500 × 2,500 pixels takes half of that."""
+
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError),
+    RuntimeError,  # an encrypted file
+    NotImplementedError,  # a compression that Python does not know
+)
+_CHUNK_CHARACTERS = 1 << 16
+_AFTER_RECORD = frozenset(",] \t\r\n")
+_SPACES = re.compile(r"[ \t\r\n]*")
+_RECORD_KEYS = ("image_id", "bbox", "score", "category_id", "segmentation")
+
+
+@dataclass
+class SubmissionReport:
+    """What a check found.
+
+    Attributes:
+        problems: One sentence each, at most `max_problems` of them.
+        num_problems: How many problems there are, listed or not.
+        notes: Oddities that a grader accepts.
+        images: Number of images in the image list.
+        detections: Number of records.
+        images_with_detections: How many images of the list have a record.
+        most_in_an_image: Largest number of records for one image.
+        per_category: Number of records by category id.
+        max_problems: Problems beyond this number are counted, not listed.
+    """
+
+    max_problems: int
+    images: int = 0
+    detections: int = 0
+    images_with_detections: int = 0
+    most_in_an_image: int = 0
+    num_problems: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    per_category: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def valid(self) -> bool:
+        """Whether a grader can read all of it."""
+        return not self.num_problems
+
+    def add_problem(self, problem: str) -> None:
+        """Count a problem, and list it while there is room."""
+        self.num_problems += 1
+        if len(self.problems) < self.max_problems:
+            self.problems.append(problem)
+
+    def __str__(self) -> str:
+        """Summary, notes, problems and verdict, a line each."""
+        categories = ", ".join(f"{c}: {n:,}" for c, n in sorted(self.per_category.items()))
+        lines = [
+            f"{self.detections:,} detections in {self.images_with_detections} of {self.images} "
+            f"images, at most {self.most_in_an_image:,} in one; by category {{{categories}}}"
+        ]
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"problem: {problem}" for problem in self.problems]
+        if unlisted := self.num_problems - len(self.problems):
+            lines.append(f"… and {unlisted:,} more problems")
+        lines.append("valid" if self.valid else f"not valid: {self.num_problems:,} problems")
+        return "\n".join(lines)
+
+
+def validate_submission(
+    path: Path | str, images_json: Path | str, num_classes: int = 4, max_problems: int = 20
+) -> SubmissionReport:
+    """Check the zip, its json and every record: keys, types, ids, sizes, masks, scores, boxes.
+
+    Nothing in the zip is trusted: masks are checked without decoding them to pixels, and the json
+    is read one record at a time.
+
+    Args:
+        path: The submission.
+        images_json: The image list, `test_image_name_to_ids.json` or a COCO json.
+        num_classes: Category ids go from 1 to this.
+        max_problems: Problems beyond this number are counted, not listed.
+
+    Returns:
+        The report.
+
+    Raises:
+        FileNotFoundError: There is no such submission or image list.
+        ValueError: The image list is not one.
+    """
+    sizes = _read_image_sizes(Path(images_json))
+    report = SubmissionReport(max_problems, images=len(sizes))
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"The submission {path} does not exist.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = _find_member(archive, report)
+            if member is not None:
+                with archive.open(member) as file:
+                    _check_records(file, sizes, num_classes, report)
+    except _ZIP_ERRORS as error:
+        report.add_problem(f"{path} is not a readable zip: {error}")
+    return report
+
+
+def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
+    """(height, width) by image id."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        images = data["images"] if isinstance(data, dict) else data
+        return {image["id"]: (image["height"], image["width"]) for image in images}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"The image list {path} does not exist.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not an image list: it must be JSON, a list of {{file_name, id, height, "
+            "width}, or a COCO file with such `images`."
+        ) from error
+
+
+def _find_member(archive: zipfile.ZipFile, report: SubmissionReport) -> zipfile.ZipInfo | None:
+    """The json of the submission, or the only one that could be meant."""
+    names = archive.namelist()
+    if names != [MEMBER]:
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        report.add_problem(f"The zip must hold {MEMBER} and nothing else, but holds: {shown}")
+    candidates = [i for i in archive.infolist() if Path(i.filename).suffix == ".json"]
+    member = next((i for i in candidates if i.filename == MEMBER), next(iter(candidates), None))
+    if member is not None and member.file_size > MAX_MEMBER_BYTES:
+        report.add_problem(
+            f"{member.filename} unpacks to {member.file_size:,} bytes, more than the "
+            f"{MAX_MEMBER_BYTES:,} that this check reads."
+        )
+        return None
+    return member
+
+
+def _check_records(
+    file: IO[bytes], sizes: dict[int, tuple[int, int]], num_classes: int, report: SubmissionReport
+) -> None:
+    per_image: Counter[int] = Counter()
+    boxes_outside = 0
+    try:
+        for index, record in enumerate(_JsonListReader(file)):
+            report.detections += 1
+            for problem in _record_problems(record, sizes, num_classes):
+                report.add_problem(f"record {index}: {problem}")
+            if not isinstance(record, dict):
+                continue
+            image_id, category = record.get("image_id"), record.get("category_id")
+            if _is_integer(category):
+                report.per_category[category] += 1
+            if _is_integer(image_id) and image_id in sizes:
+                per_image[image_id] += 1
+                boxes_outside += _reaches_outside(record.get("bbox"), sizes[image_id])
+    except (ValueError, RecursionError) as error:
+        report.add_problem(
+            f"{MEMBER} is not a JSON list, seen in record {report.detections}: {error}"
+        )
+    report.images_with_detections = len(per_image)
+    report.most_in_an_image = max(per_image.values(), default=0)
+    if boxes_outside:
+        report.notes.append(
+            f"{boxes_outside:,} boxes reach beyond their image when read as [x, y, width, height] "
+            "as COCO does: are they [x1, y1, x2, y2]? Boxes do not change mask AP."
+        )
+    if not report.detections:
+        report.notes.append("No detections: pycocotools' `loadRes` fails on an empty list.")
+
+
+def _record_problems(
+    record: Any, sizes: dict[int, tuple[int, int]], num_classes: int
+) -> Iterator[str]:
+    """What is wrong with one record."""
+    if not isinstance(record, dict):
+        yield f"it must be an object, not {_shown(record)}"
+        return
+    missing = [key for key in _RECORD_KEYS if key not in record]
+    if missing:
+        yield f"{', '.join(missing)} missing"
+        return
+    image_id, category, score = record["image_id"], record["category_id"], record["score"]
+    size = sizes.get(image_id) if _is_integer(image_id) else None
+    if size is None:
+        yield f"image_id must be an id of the image list, not {_shown(image_id)}"
+    if not _is_integer(category) or not 1 <= category <= num_classes:
+        yield f"category_id must be an integer from 1 to {num_classes}, not {_shown(category)}"
+    if not _is_number(score) or not 0 <= score <= 1:
+        yield f"score must be a number from 0 to 1, not {_shown(score)}"
+    yield from _box_problems(record["bbox"])
+    yield from _mask_problems(record["segmentation"], size)
+
+
+def _box_problems(box: Any) -> Iterator[str]:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        yield f"bbox must be four finite numbers, not {_shown(box)}"
+    elif min(box[2:]) < 0:
+        # COCO takes the area from the box and ignores a detection of negative area.
+        yield f"bbox has a negative width or height: {_shown(box)}"
+
+
+def _mask_problems(segmentation: Any, size: tuple[int, int] | None) -> Iterator[str]:
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
+        yield f"segmentation must be an object with size and counts, not {_shown(segmentation)}"
+        return
+    stated, counts = segmentation["size"], segmentation["counts"]
+    if not isinstance(stated, list) or len(stated) != 2 or not all(map(_is_integer, stated)):
+        yield f"size must be [height, width], not {_shown(stated)}"
+        return
+    height, width = stated
+    if size is not None and (height, width) != size:
+        yield f"size is [{height}, {width}], but the image is [{size[0]}, {size[1]}]"
+    if not isinstance(counts, str):
+        yield f"counts must be a string (compressed RLE), not {_shown(counts)}"
+        return
+    try:
+        runs = decode_counts(counts)
+    except ValueError as error:
+        yield str(error)
+        return
+    if (pixels := int(runs.sum())) != height * width:
+        yield f"the mask covers {pixels:,} pixels, but its size has {height * width:,}"
+    elif not runs[1::2].any():
+        yield "the mask is empty"
+
+
+def _reaches_outside(box: Any, size: tuple[int, int]) -> bool:
+    """Whether an [x, y, width, height] box ends more than a pixel outside the image."""
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return False
+    x, y, width, height = box
+    return x + width > size[1] + 1 or y + height > size[0] + 1
+
+
+def _is_integer(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite int or float, which a bool is not."""
+    try:
+        return (isinstance(value, float) or _is_integer(value)) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    """The value as JSON, cut short."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+class _JsonListReader:
+    """Iterate over the records of a JSON list without holding all of them.
+
+    Raises:
+        ValueError: While iterating: not UTF-8, not a JSON list, or a record that is too long.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._stream = io.TextIOWrapper(file, encoding="utf-8")
+        self._decoder = json.JSONDecoder()
+        self._text = ""
+        self._at = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._take("["):
+            raise ValueError("it does not start with [")
+        if not self._take("]"):
+            yield self._read_value()
+            while self._take(","):
+                yield self._read_value()
+            if not self._take("]"):
+                raise ValueError("a comma or the closing ] is missing")
+        if self._next_character():
+            raise ValueError("something follows the list")
+
+    def _read_more(self) -> bool:
+        """Read as much as there is unread, so that a long record is not parsed too often."""
+        unread = self._text[self._at :]
+        if len(unread) > MAX_RECORD_CHARACTERS:
+            raise ValueError(f"it takes more than {MAX_RECORD_CHARACTERS:,} characters")
+        chunk = self._stream.read(max(_CHUNK_CHARACTERS, len(unread)))
+        self._text, self._at = unread + chunk, 0
+        return bool(chunk)
+
+    def _next_character(self) -> str:
+        """The next one that is not a space, empty at the end of the file."""
+        while True:
+            self._at = _SPACES.match(self._text, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._text) or not self._read_more():
+                return self._text[self._at : self._at + 1]
+
+    def _take(self, character: str) -> bool:
+        """Step over a character if it is the next."""
+        found = self._next_character() == character
+        self._at += found
+        return found
+
+    def _read_value(self) -> Any:
+        self._next_character()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if not self._read_more():
+                    raise ValueError(error.msg) from None
+                continue
+            length = end - self._at
+            # Elsewhere than before one of these, a number may go on in the next chunk.
+            if self._text[end : end + 1] in _AFTER_RECORD or not self._read_more():
+                self._at += length
+                return value

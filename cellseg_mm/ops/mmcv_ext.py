@@ -1,0 +1,182 @@
+"""`mmcv._ext` on torchvision's prebuilt kernels.
+
+mmcv reaches its compiled operators through one extension module, ``mmcv._ext``. Building it takes
+a compiler, and nvcc for a GPU, while Mask R-CNN uses three of its operators: ``nms``,
+``roi_align_forward`` and ``roi_align_backward``. torchvision ships all three for CPU and CUDA, so
+:func:`install` registers a stand-in module that calls them. A compiled mmcv is left as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NoReturn
+
+import torch
+import torchvision  # noqa: F401  (registers torch.ops.torchvision)
+from torch import Tensor
+
+_EXTENSION = "mmcv._ext"
+
+
+def install() -> bool:
+    """Put the stand-in in place of ``mmcv._ext`` if mmcv has no compiled operators.
+
+    Must run before anything imports ``mmcv.ops``. Calling it again does nothing.
+
+    Returns:
+        True if the stand-in is in use, False if mmcv's own operators are.
+    """
+    loaded = sys.modules.get(_EXTENSION)
+    if loaded is not None:
+        return isinstance(loaded, _StandIn)
+    if importlib.util.find_spec(_EXTENSION) is not None:
+        return False
+    sys.modules[_EXTENSION] = _StandIn()
+    return True
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
+    """Greedy non-maximum suppression, as mmcv's operator of that name.
+
+    Args:
+        boxes: (N, 4) float, xyxy in pixels.
+        scores: (N,) float.
+        iou_threshold: A box goes when its IoU with a better one is larger than this.
+        offset: 0 or 1, added to widths and heights (1 is the convention of inclusive corners).
+
+    Returns:
+        (K,) int64 indices of the kept boxes, best first.
+    """
+    if offset:
+        boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
+    keep: Tensor = torch.ops.torchvision.nms(boxes, scores.to(boxes.dtype), iou_threshold)
+    return keep
+
+
+def roi_align_forward(
+    features: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """RoIAlign with average pooling; fills ``output`` in place, as mmcv's operator does.
+
+    Args:
+        features: (B, C, H, W) float.
+        rois: (R, 5) float: batch index, then xyxy in input pixels.
+        output: (R, C, aligned_height, aligned_width), the dtype of ``features``.
+        argmax_y: Unused: only max pooling has it.
+        argmax_x: Unused, likewise.
+        aligned_height: Output height.
+        aligned_width: Output width.
+        spatial_scale: Feature pixels for each input pixel.
+        sampling_ratio: Samples along each side of an output bin; 0 = as many as its size asks for.
+        pool_mode: 1 = average, 0 = max.
+        aligned: Shift by half a pixel, so that pixel centres lie at .5.
+
+    Raises:
+        NotImplementedError: Max pooling is asked for.
+    """
+    if pool_mode != 1:
+        _unsupported("roi_align with pool_mode='max'")
+    dtype = _kernel_dtype(features)
+    output.copy_(
+        torch.ops.torchvision.roi_align(
+            features.to(dtype),
+            rois.to(dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def roi_align_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    grad_input: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Gradient of :func:`roi_align_forward`; fills ``grad_input`` (B, C, H, W) in place.
+
+    Args:
+        grad_output: (R, C, aligned_height, aligned_width) gradient of the output.
+
+    The other arguments are those of the forward pass.
+    """
+    if pool_mode != 1:
+        _unsupported("roi_align with pool_mode='max'")
+    dtype = _kernel_dtype(grad_output)
+    batch, channels, height, width = grad_input.shape
+    grad_input.copy_(
+        torch.ops.torchvision._roi_align_backward(
+            grad_output.to(dtype),
+            rois.to(dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            batch,
+            channels,
+            height,
+            width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def _kernel_dtype(tensor: Tensor) -> torch.dtype:
+    """The dtype to compute in: half floats are too coarse for box coordinates above 256."""
+    return torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.dtype
+
+
+def _unsupported(operator: str) -> NoReturn:
+    raise NotImplementedError(
+        f"{operator} is a compiled operator of mmcv that has no counterpart in torchvision: use a "
+        "config without it, or install an mmcv built with its operators (MMCV_WITH_OPS=1), which "
+        "cellseg_mm then uses as it is."
+    )
+
+
+class _StandIn(ModuleType):
+    """The module object that takes the name ``mmcv._ext``."""
+
+    def __init__(self) -> None:
+        super().__init__(_EXTENSION, doc="mmcv's operators on torchvision's kernels (cellseg_mm).")
+        # mmengine asks importlib.util.find_spec whether the extension exists.
+        self.__spec__ = importlib.machinery.ModuleSpec(_EXTENSION, loader=None)
+        self.nms = nms
+        self.roi_align_forward = roi_align_forward
+        self.roi_align_backward = roi_align_backward
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        # mmcv looks up every operator that it knows while it is imported, and calls it much later.
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def unsupported(*args: object, **kwargs: object) -> NoReturn:
+            _unsupported(f"'{name}'")
+
+        return unsupported

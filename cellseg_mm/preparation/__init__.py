@@ -1,0 +1,1 @@
+"""From raw data sets to the prepared layout: reading, checking, splitting, writing."""

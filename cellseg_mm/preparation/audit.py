@@ -1,0 +1,311 @@
+"""The audit of a data set: what it holds and what deserves a look, for programs and for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.preparation.image_groups import patient_of
+from cellseg_mm.preparation.image_inspection import ImageReport
+from cellseg_mm.preparation.splits import Fold
+
+Record = dict[str, Any]
+
+TINY_AREA = 10
+"""Pixels: an instance below this is more likely a stray than a cell."""
+
+_QUANTILES = {"min": 0, "p10": 10, "median": 50, "p90": 90, "p99": 99, "max": 100}
+
+
+def image_record(report: ImageReport, classes: Sequence[str]) -> Record:
+    """What `audit.json` says of one image."""
+    record: Record = {
+        "name": report.name,
+        "part": report.part,
+        "height": report.height,
+        "width": report.width,
+        "channels": report.channels,
+        "dtype": report.dtype,
+        "alpha": report.alpha,
+        "sha256": report.content,
+        "blue_excess": None if report.blue_excess is None else round(report.blue_excess, 2),
+    }
+    if report.class_files is None:
+        return record | {"classes": None}
+    return record | {
+        "classes": {
+            classes[number - 1]: {
+                "file": file.state,
+                "dtype": file.dtype,
+                "instances": file.instances,
+            }
+            for number, file in report.class_files.items()
+        },
+        "instances": len(report.classes),
+        "shared_ids": report.shared_ids,
+        "overlap_pixels": report.overlap_pixels,
+        "fragmented_instances": report.fragmented,
+        "tiny_instances": int(np.count_nonzero(report.areas < TINY_AREA)),
+    }
+
+
+def statistics(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
+    """Numbers over a set of images.
+
+    Returns:
+        Number and sizes of the images; for the images with truth the number of cells an image, and
+        for each class and all together the number of instances, of images that have any, and
+        quantiles of the areas (pixels) and of the longer box sides (pixels).
+    """
+    with_truth = [report for report in reports if report.class_files is not None]
+    labels = _concatenate(report.classes for report in with_truth)
+    areas = _concatenate(report.areas for report in with_truth)
+    sides = _concatenate(report.box_sides for report in with_truth)
+
+    def of(chosen: npt.NDArray[np.bool_], images: int) -> Record:
+        return {
+            "instances": int(np.count_nonzero(chosen)),
+            "images": images,
+            "area": _quantiles(areas[chosen]),
+            "box_side": _quantiles(sides[chosen]),
+        }
+
+    by_class = {
+        name: of(labels == number, sum(number in report.classes for report in with_truth))
+        for number, name in enumerate(classes, start=1)
+    }
+    return {
+        "images": len(reports),
+        "images_with_truth": len(with_truth),
+        "height": _quantiles([report.height for report in reports]),
+        "width": _quantiles([report.width for report in reports]),
+        "instances_per_image": _quantiles([len(report.classes) for report in with_truth]),
+        "classes": by_class,
+        "all_classes": of(labels > 0, sum(len(r.classes) > 0 for r in with_truth)),
+    }
+
+
+def part_record(reports: Iterable[ImageReport], classes: Sequence[str]) -> Record:
+    """Composition of one part of a split: images and instances of each class."""
+    reports = list(reports)
+    labels = _concatenate(report.classes for report in reports)
+    counts = np.bincount(labels, minlength=len(classes) + 1)
+    return {
+        "images": len(reports),
+        "instances": {name: int(counts[number]) for number, name in enumerate(classes, start=1)},
+    }
+
+
+def find_warnings(reports: Sequence[ImageReport], group_regex: str | None) -> list[str]:
+    """What deserves a look in the images of a data set, worst first, one sentence each."""
+    warnings: list[str] = []
+    same: dict[str, list[str]] = defaultdict(list)
+    parts_of_patient: dict[str, set[str]] = defaultdict(set)
+    for report in reports:
+        same[report.content].append(f"{report.part}/{report.name}")
+        patient = patient_of(report.name, group_regex)
+        if patient is not None:
+            parts_of_patient[patient].add(report.part)
+    for names in same.values():
+        if len(names) > 1:
+            warnings.append(f"The same pixels are in {_list(names)}.")
+    for report in reports:
+        if report.shared_ids:
+            warnings.append(
+                f"{report.part}/{report.name} uses {len(report.shared_ids)} ids in more than one "
+                f"class ({_list(map(str, report.shared_ids))}): they are taken as separate "
+                "instances."
+            )
+    shared = sorted(patient for patient, parts in parts_of_patient.items() if len(parts) > 1)
+    if shared:
+        warnings.append(
+            f"{_count(shared, 'patient')} with images in train and test ({_list(shared)}): test "
+            "scores say less about new patients."
+        )
+    with_truth = [report for report in reports if report.class_files is not None]
+    for what, chosen in (
+        (
+            "an alpha channel that is not 255 everywhere (dropped)",
+            [r for r in reports if r.alpha == "not opaque"],
+        ),
+        ("no cell at all", [r for r in with_truth if not len(r.classes)]),
+        (
+            "overlapping class files (every pixel is kept)",
+            [r for r in with_truth if r.overlap_pixels],
+        ),
+        (
+            "cells of several pieces (each is kept as one instance)",
+            [r for r in with_truth if r.fragmented],
+        ),
+        (f"cells of fewer than {TINY_AREA} pixels", [r for r in with_truth if _tiny(r)]),
+    ):
+        if chosen:
+            names = [f"{report.part}/{report.name}" for report in chosen]
+            warnings.append(f"{_count(names, 'image')} with {what}: {_list(names)}.")
+    return warnings
+
+
+def split_warnings(
+    fold: Fold,
+    reports: Sequence[ImageReport],
+    groups: Sequence[str],
+    classes: Sequence[str],
+    val_fraction: float,
+) -> list[str]:
+    """What deserves a look in a split of the training images.
+
+    Args:
+        fold: The split.
+        reports: Reports of the training images.
+        groups: Group of each of them.
+        classes: Class names.
+        val_fraction: The share of validation images that was asked for.
+    """
+    warnings: list[str] = []
+    if not fold.val:
+        reason = (
+            "there is only one image, and it goes to training"
+            if len(reports) == 1
+            else "the validation fraction is 0"
+        )
+        return [f"The validation part is empty: {reason}. Train without validation."]
+    in_val = set(fold.val)
+    train: set[str] = set()
+    val: set[str] = set()
+    for report, group in zip(reports, groups, strict=True):
+        (val if report.name in in_val else train).add(group)
+    if leaked := sorted(train & val):
+        names = [key.partition(":")[2] for key in leaked]
+        warnings.append(
+            f"{_count(names, 'patient')} with images in training and validation "
+            f"({_list(names)}): validation scores will be too good."
+        )
+    for part, in_part in (("training", False), ("validation", True)):
+        counts = part_record((r for r in reports if (r.name in in_val) == in_part), classes)
+        missing = [name for name, count in counts["instances"].items() if not count]
+        if missing:
+            warnings.append(f"No {part} image has the class {_list(missing)}.")
+    share = len(fold.val) / len(reports)
+    if abs(share - val_fraction) > max(0.05, 1 / len(reports)):
+        warnings.append(
+            f"Validation has {share:.0%} of the images, not {val_fraction:.0%}: patients stay "
+            "together, and rare classes should be in both parts."
+        )
+    return warnings
+
+
+def audit_markdown(audit: Record) -> str:
+    """The audit as people read it."""
+    classes: list[str] = audit["classes"]
+    order, split = audit["channel_order"], audit["split"]
+    lines = ["# Audit of the prepared data", ""]
+    lines += ["## Warnings", ""]
+    lines += [f"- {warning}" for warning in audit["warnings"]] or ["None."]
+    lines += [
+        "",
+        "## Channel order",
+        "",
+        f"The raw files are **{order['order'].upper()}**, decided by {order['decided_by']}: "
+        f"{order['rgb_votes']} images look like RGB, {order['bgr_votes']} like BGR, "
+        f"{order['abstentions']} cannot tell. The prepared images are RGB.",
+        "",
+        "## Split",
+        "",
+        f"From `{split['file']}`"
+        + (f", fold {split['fold']}" if split["fold"] is not None else "")
+        + f"; {split['groups']} groups (patients, or single images) in training and validation.",
+        "",
+    ]
+    rows = []
+    for part in ("train", "val", "test"):
+        record = split["parts"][part]
+        known = part != "test" or audit["statistics"]["test"]["images_with_truth"]
+        counts = [record["instances"][name] if known else "–" for name in classes]
+        rows.append([part, record["images"], *counts])
+    lines += _table(["part", "images", *classes], rows)
+    for part, title in (("train", "Training and validation images"), ("test", "Test images")):
+        stats = audit["statistics"][part]
+        if stats["images"]:
+            lines += ["", f"## {title}", "", *_statistics_lines(stats)]
+    lines += ["", "## Images", "", *_image_table(audit["images"], classes)]
+    return "\n".join(lines) + "\n"
+
+
+def _statistics_lines(stats: Record) -> list[str]:
+    rows = [["image height", *stats["height"].values()], ["image width", *stats["width"].values()]]
+    if stats["images_with_truth"]:
+        rows.append(["cells an image", *stats["instances_per_image"].values()])
+        for what, key in (("area", "area"), ("longer box side", "box_side")):
+            for name, record in (*stats["classes"].items(), ("all classes", stats["all_classes"])):
+                if record["instances"]:
+                    rows.append([f"{what}, {name}", *record[key].values()])
+    lines = _table(["pixels or cells", *_QUANTILES], rows)
+    if stats["images_with_truth"]:
+        lines += [
+            "",
+            *_table(
+                ["class", "instances", "images with it"],
+                [
+                    [name, record["instances"], record["images"]]
+                    for name, record in (*stats["classes"].items(), ("all", stats["all_classes"]))
+                ],
+            ),
+        ]
+    return lines
+
+
+def _image_table(images: Sequence[Record], classes: Sequence[str]) -> list[str]:
+    header = ["image", "height", "width", "channels", "alpha", *classes]
+    header += ["mask types", "overlap px", "shared ids", "in pieces", "tiny"]
+    rows = []
+    for image in images:
+        row = [f"{image['part']}/{image['name']}", image["height"], image["width"]]
+        row += [image["channels"], image["alpha"]]
+        if image["classes"] is None:
+            rows.append([*row, *["–"] * (len(classes) + 5)])
+            continue
+        files = image["classes"].values()
+        row += [f["instances"] if f["file"] == "present" else f["file"] for f in files]
+        row.append(", ".join(sorted({f["dtype"] for f in files if f["dtype"]})))
+        row += [image["overlap_pixels"], len(image["shared_ids"])]
+        row += [image["fragmented_instances"], image["tiny_instances"]]
+        rows.append(row)
+    return _table(header, rows)
+
+
+def _table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+
+
+def _quantiles(values: npt.ArrayLike) -> dict[str, float] | None:
+    array = np.asarray(values)
+    if not array.size:
+        return None
+    points = np.percentile(array, list(_QUANTILES.values()))
+    # As whole numbers where they are, for the reader's sake.
+    return {
+        name: int(v) if v == int(v) else round(float(v), 1)
+        for name, v in zip(_QUANTILES, points, strict=True)
+    }
+
+
+def _concatenate(arrays: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])
+
+
+def _tiny(report: ImageReport) -> bool:
+    return bool((report.areas < TINY_AREA).any())
+
+
+def _count(names: Sequence[str], noun: str) -> str:
+    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''}"
+
+
+def _list(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,117 @@
+"""From planes to COCO annotations, without a full-size bitmap for any instance.
+
+COCO stores a mask as run lengths in column-major order. The runs of all instances of a plane come
+from one pass over it, so the cost depends on the image, not on the number of cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.structures.coco_rle import encode_many
+from cellseg_mm.structures.planes import IntArray, instance_extents
+
+Record = dict[str, Any]
+
+
+def annotations_from_planes(
+    planes: IntArray, categories: npt.NDArray[np.integer], image_id: int
+) -> list[Record]:
+    """Describe every instance of an image as a COCO annotation.
+
+    Args:
+        planes: (P, H, W) ids 1 … N; all pixels of an id lie in one plane.
+        categories: (N,) category id of each instance.
+        image_id: Id of the image.
+
+    Returns:
+        N annotations in the order of `instance_id`, without `id`, which
+        :func:`coco_dataset` gives.
+
+    Raises:
+        ValueError: An id from 1 to N has no pixel, or there are more ids.
+    """
+    boxes, areas = instance_extents(planes)
+    if len(areas) != len(categories) + 1 or not areas[1:].all():
+        raise ValueError(
+            f"The planes hold the ids {np.flatnonzero(areas).tolist()}, but each of 1 to "
+            f"{len(categories)} must occur."
+        )
+    rles = _rles_from_planes(planes, len(categories))
+    records = []
+    for instance_id, (category, rle) in enumerate(zip(categories, rles, strict=True), start=1):
+        x1, y1, x2, y2 = (int(value) for value in boxes[instance_id])
+        records.append(
+            {
+                "image_id": image_id,
+                "category_id": int(category),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": int(areas[instance_id]),
+                "iscrowd": 0,
+                "segmentation": rle,
+                "instance_id": instance_id,
+            }
+        )
+    return records
+
+
+def coco_dataset(
+    images: Sequence[Record], annotations: Iterable[Record], classes: Sequence[str]
+) -> Record:
+    """Put together a COCO file.
+
+    Args:
+        images: The image records.
+        annotations: Annotations of these images, without `id`.
+        classes: Class names; category ids count from 1.
+
+    Returns:
+        The data set; annotation ids count from 1, as COCO's evaluation takes id 0 for "no match".
+    """
+    return {
+        "images": list(images),
+        "annotations": [{"id": number, **a} for number, a in enumerate(annotations, start=1)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
+    }
+
+
+def _rles_from_planes(planes: IntArray, count: int) -> list[Record]:
+    """COCO RLE of the ids 1 … count, each of which must occur."""
+    _, height, width = planes.shape
+    pixels = height * width
+    parts = [_column_major_runs(plane) for plane in planes]
+    ids, starts, ends = map(np.concatenate, zip(*parts, strict=True))
+    # A stable sort keeps each instance's runs in column-major order.
+    order = np.argsort(ids, kind="stable")
+    ids, starts, ends = ids[order], starts[order], ends[order]
+    first = np.searchsorted(ids, np.arange(1, count + 2))
+    last = first[1:] - 1
+
+    background = starts.copy()
+    background[1:] -= ends[:-1]
+    background[first[:-1]] = starts[first[:-1]]
+    runs: IntArray = np.column_stack((background, ends - starts)).ravel()
+    # After the last run of an instance, background fills the image unless it ends with the run.
+    rest = pixels - ends[last]
+    has_rest = rest > 0
+    runs = np.insert(runs, 2 * (last[has_rest] + 1), rest[has_rest])
+    offsets = 2 * first
+    offsets[1:] += np.cumsum(has_rest)
+    return [{"size": [height, width], "counts": counts} for counts in encode_many(runs, offsets)]
+
+
+def _column_major_runs(
+    plane: npt.NDArray[np.integer],
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids, first and one-past-last positions of the foreground runs, column by column."""
+    flat = plane.T.ravel()
+    bounds = np.flatnonzero(np.diff(flat)) + 1
+    starts = np.concatenate(([0], bounds))
+    ends = np.concatenate((bounds, [flat.size]))
+    ids = flat[starts]
+    foreground = ids != 0
+    return ids[foreground], starts[foreground], ends[foreground]

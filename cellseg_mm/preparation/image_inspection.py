@@ -1,0 +1,171 @@
+"""What one raw image holds, and everything that is wrong with its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.preparation.channel_order import blue_excess
+from cellseg_mm.preparation.instances import ImageInstances, collect_instances
+from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.raw_layout import Part, RawImage
+from cellseg_mm.preparation.raw_reader import image_size, read_image, read_mask
+
+Alpha = Literal["none", "opaque", "not opaque"]
+
+
+class ClassFile(NamedTuple):
+    """A class file of an image.
+
+    Attributes:
+        state: "absent" (no file), "empty" (only zeros) or "present".
+        dtype: Type of the values in the file, None if absent.
+        instances: Number of instances.
+    """
+
+    state: Literal["absent", "empty", "present"]
+    dtype: str | None
+    instances: int
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What one image holds.
+
+    Attributes:
+        name: Name of the image.
+        part: "train" or "test".
+        height: Pixels.
+        width: Pixels.
+        channels: Number of channels in the file.
+        dtype: Type of the image's values.
+        alpha: Whether there is an alpha channel, and whether it is 255 everywhere.
+        content: SHA-256 of the size and the first three channels.
+        class_files: By class number from 1; None where the image has no truth.
+        shared_ids: Raw ids that occur in more than one class.
+        overlap_pixels: Pixels that lie in more than one class file.
+        fragmented: Instances of more than one 8-connected piece.
+        classes: (N,) class number of each instance.
+        areas: (N,) pixels.
+        box_sides: (N,) longer side of the box, pixels.
+        blue_excess: See :func:`cellseg_mm.preparation.channel_order.blue_excess`.
+    """
+
+    name: str
+    part: Part
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    alpha: Alpha
+    content: str
+    class_files: Mapping[int, ClassFile] | None
+    shared_ids: list[int]
+    overlap_pixels: int
+    fragmented: int
+    classes: npt.NDArray[np.int64]
+    areas: npt.NDArray[np.int64]
+    box_sides: npt.NDArray[np.int64]
+    blue_excess: float | None
+
+
+@dataclass(frozen=True)
+class ImageInspector:
+    """Inspects images: a picklable function of a :class:`RawImage`.
+
+    Attributes:
+        num_classes: Number of classes C.
+    """
+
+    num_classes: int
+
+    def __call__(self, image: RawImage) -> ImageReport | list[Problem]:
+        """Read all files of an image.
+
+        Returns:
+            The report, or every problem of the image's files.
+        """
+        problems: list[Problem] = []
+        size = pixels = None
+        try:
+            size = image_size(image.image_path)
+            pixels = read_image(image.image_path)
+        except BadFileError as error:
+            problems.append(error.problem)
+        if size and image.stated_size and size != image.stated_size:
+            problems.append(
+                Problem(
+                    image.image_path,
+                    "the image is {} × {} pixels (height × width), the list of test images says "
+                    "{} × {}".format(*size, *image.stated_size),
+                    "correct the list or replace the image",
+                )
+            )
+        masks: dict[int, npt.NDArray[np.integer]] = {}
+        class_files: dict[int, ClassFile] = {}
+        for number, path in (image.mask_paths or {}).items():
+            try:
+                masks[number], dtype = read_mask(path, size)
+            except BadFileError as error:
+                problems.append(error.problem)
+            else:
+                class_files[number] = ClassFile("empty", str(dtype), 0)
+        if problems or pixels is None:
+            return problems
+        instances = collect_instances(masks)
+        counts = np.bincount(instances.classes, minlength=self.num_classes + 1)
+        for number in range(1, self.num_classes + 1):
+            file = class_files.get(number, ClassFile("absent", None, 0))
+            if counts[number]:
+                file = ClassFile("present", file.dtype, int(counts[number]))
+            class_files[number] = file
+        cover = np.zeros(pixels.shape[:2], np.uint8)
+        for mask in masks.values():
+            cover += mask != 0
+        ids, uses = np.unique(instances.raw_ids, return_counts=True)
+        boxes = instances.boxes
+        return ImageReport(
+            name=image.name,
+            part=image.part,
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            channels=pixels.shape[2],
+            dtype=str(pixels.dtype),
+            alpha=_alpha(pixels),
+            content=_digest(pixels),
+            class_files=(None if image.mask_paths is None else dict(sorted(class_files.items()))),
+            shared_ids=ids[uses > 1].tolist(),
+            overlap_pixels=int(np.count_nonzero(cover > 1)),
+            fragmented=_count_fragmented(instances),
+            classes=instances.classes,
+            areas=instances.areas,
+            box_sides=(boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0),
+            blue_excess=blue_excess(pixels, cover > 0),
+        )
+
+
+def _alpha(pixels: npt.NDArray[np.uint8]) -> Alpha:
+    if pixels.shape[2] < 4:
+        return "none"
+    return "opaque" if (pixels[..., 3] == 255).all() else "not opaque"
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256("{}x{}:".format(*pixels.shape[:2]).encode())
+    digest.update(pixels[..., :3].tobytes())
+    return digest.hexdigest()
+
+
+def _count_fragmented(instances: ImageInstances) -> int:
+    # Two labels, background and the one piece, are what an instance should have.
+    return sum(
+        cv2.connectedComponents(crop.bitmap.view(np.uint8), connectivity=8)[0] > 2
+        for crop in instances.crops
+        if crop.bitmap.size > 1
+    )

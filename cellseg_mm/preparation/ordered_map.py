@@ -1,0 +1,60 @@
+"""A map over several processes that gives its results in order and stops cleanly."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    title: str,
+    show_progress: bool = True,
+) -> Iterator[Result]:
+    """Apply a function to items, with a progress bar.
+
+    Args:
+        function: A picklable function.
+        items: Its arguments.
+        workers: Number of processes; with 1, all is done in this one.
+        title: Text beside the progress bar.
+        show_progress: Whether to draw the bar (on standard error).
+
+    Yields:
+        The results in the order of the items. An error in any item is raised here, and items that
+        have not begun are dropped.
+    """
+    workers = min(workers, len(items))
+    # `disable=None` leaves the bar out where standard error is no terminal.
+    bar = tqdm(total=len(items), desc=title, unit="image", disable=None if show_progress else True)
+    with bar:
+        if workers <= 1:
+            for item in items:
+                yield function(item)
+                bar.update()
+            return
+        # "spawn" works the same on every system and inherits no lock in a bad state.
+        pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+        )
+        try:
+            for result in pool.map(function, items):
+                yield result
+                bar.update()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches all processes of the terminal; the first one decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,292 @@
+"""From the raw layout to the prepared one: check everything, decide, then write."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cellseg_mm.preparation.audit import (
+    audit_markdown,
+    find_warnings,
+    image_record,
+    part_record,
+    split_warnings,
+    statistics,
+)
+from cellseg_mm.preparation.channel_order import (
+    ChannelOrder,
+    as_record,
+    vote_channel_order,
+)
+from cellseg_mm.preparation.coco_annotations import coco_dataset
+from cellseg_mm.preparation.image_groups import group_images, patient_of
+from cellseg_mm.preparation.image_inspection import ImageInspector, ImageReport
+from cellseg_mm.preparation.image_writer import ImageWriter, WrittenImage
+from cellseg_mm.preparation.ordered_map import ordered_map
+from cellseg_mm.preparation.prepared_folder import (
+    AUDIT_FILE,
+    FORMAT,
+    SPLITS_FOLDER,
+    replaced_folder,
+)
+from cellseg_mm.preparation.problems import BadFileError, InputError, Problem
+from cellseg_mm.preparation.raw_layout import RawImage, scan_raw_folder
+from cellseg_mm.preparation.splits import (
+    Fold,
+    SplitArguments,
+    draw_folds,
+    read_split,
+    write_split,
+)
+
+DEFAULT_CLASSES = ("epithelial", "lymphocyte", "neutrophil", "macrophage")
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How to prepare a data set.
+
+    Attributes:
+        raw: Folder in the raw layout.
+        out: Folder to write, in the prepared layout.
+        classes: Class names; class K is `classK.tif`.
+        val_fraction: Share of the training images for validation, 0 ≤ f < 1; unused with folds.
+        folds: Number of folds k ≥ 2, or None.
+        fold: The fold, from 0, whose images are for validation.
+        group_regex: Finds the patient in an image's name; None recognises TCGA barcodes.
+        channel_order: Of the raw files; "auto" has the images vote.
+        seed: Seed of the split.
+        workers: Number of processes.
+        show_progress: Whether to draw progress bars.
+    """
+
+    raw: Path
+    out: Path
+    classes: tuple[str, ...] = DEFAULT_CLASSES
+    val_fraction: float = 0.05
+    folds: int | None = None
+    fold: int = 0
+    group_regex: str | None = None
+    channel_order: Literal["auto", "rgb", "bgr"] = "auto"
+    seed: int = 0
+    workers: int = 1
+    show_progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: A value is out of its range.
+        """
+        if not 0 <= self.val_fraction < 1:
+            raise ValueError(f"--val-fraction is {self.val_fraction}; give 0 ≤ fraction < 1.")
+        if self.folds is not None and self.folds < 2:
+            raise ValueError(f"--folds is {self.folds}; give 2 or more.")
+        if self.folds is not None and not 0 <= self.fold < self.folds:
+            raise ValueError(f"--fold is {self.fold}; give 0 to {self.folds - 1}.")
+        if self.seed < 0:
+            raise ValueError(f"--seed is {self.seed}; give 0 or more.")
+        if self.workers < 1:
+            raise ValueError(f"--workers is {self.workers}; give 1 or more.")
+        if not self.classes or not all(self.classes) or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"--classes is {','.join(self.classes)!r}; give distinct names.")
+        try:
+            re.compile(self.group_regex or "")
+        except re.error as error:
+            raise ValueError(
+                f"--group-regex {self.group_regex!r} is no regular expression ({error})."
+            ) from error
+
+    @property
+    def split_arguments(self) -> SplitArguments:
+        """The options that determine the split."""
+        return SplitArguments(self.val_fraction, self.folds, self.seed, self.group_regex)
+
+
+def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
+    """Write a data set in the prepared layout, whole or not at all.
+
+    The same raw files and options give the same bytes, whatever the number of processes. A split
+    file that is in the output already is used again, and all split files there are kept.
+
+    Args:
+        options: What to prepare, and how.
+
+    Returns:
+        The audit, as in `audit.json`.
+
+    Raises:
+        InputError: The raw folder or the output folder cannot be used; it lists all reasons.
+    """
+    with replaced_folder(options.out, options.raw) as folder:
+        images, reports, warnings = _check(options)
+        train = [report for report in reports if report.part == "train"]
+        order = _channel_order(options, train)
+        groups = group_images(
+            [report.name for report in train],
+            [report.content for report in train],
+            options.group_regex,
+        )
+        _copy_splits(options.out, folder)
+        folds = _folds(options, folder, train, groups)
+        fold = folds[options.fold if options.folds else 0]
+
+        for name in ("images/train", "images/test", "labels", "annotations"):
+            (folder / name).mkdir(parents=True)
+        writer = ImageWriter(folder, order.order, options.group_regex)
+        try:
+            written = list(
+                ordered_map(writer, images, options.workers, "write", options.show_progress)
+            )
+        except BadFileError as error:
+            raise InputError([error.problem]) from error
+        _write_annotations(folder, images, written, fold, options.classes)
+
+        share = 1 / options.folds if options.folds else options.val_fraction
+        warnings += find_warnings(reports, options.group_regex)
+        warnings += [order.doubt] if order.doubt else []
+        warnings += split_warnings(fold, train, groups, options.classes, share)
+        if options.group_regex is not None:
+            unmatched = [r.name for r in train if not patient_of(r.name, options.group_regex)]
+            if unmatched:
+                warnings.append(
+                    f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training "
+                    f"images; the others, such as {unmatched[0]}, are groups of their own."
+                )
+        audit = _audit(options, reports, order, groups, fold, warnings)
+        _write_json(folder / AUDIT_FILE, audit, indent=1)
+        (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
+    return audit
+
+
+def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageReport], list[str]]:
+    """Read every file; raise one error that lists all problems."""
+    dataset = scan_raw_folder(options.raw, len(options.classes))
+    problems = list(dataset.problems)
+    reports: list[ImageReport] = []
+    readable = [image for image in dataset.images if image.image_path.is_file()]
+    inspector = ImageInspector(len(options.classes))
+    for result in ordered_map(inspector, readable, options.workers, "check", options.show_progress):
+        if isinstance(result, ImageReport):
+            reports.append(result)
+        else:
+            problems += result
+    if problems:
+        raise InputError(problems)
+    return dataset.images, reports, list(dataset.warnings)
+
+
+def _channel_order(options: PrepareOptions, train: Sequence[ImageReport]) -> ChannelOrder:
+    stated = None if options.channel_order == "auto" else options.channel_order
+    order = vote_channel_order([report.blue_excess for report in train], stated)
+    if order is None:
+        raise InputError(
+            [
+                Problem(
+                    options.raw,
+                    "its images do not tell their channel order, as none has cells with other "
+                    "tissue around them",
+                    "state --channel-order rgb or bgr",
+                )
+            ]
+        )
+    return order
+
+
+def _copy_splits(out: Path, folder: Path) -> None:
+    """Take over the split files of the earlier output."""
+    earlier = out / SPLITS_FOLDER
+    if earlier.is_dir():
+        shutil.copytree(earlier, folder / SPLITS_FOLDER)
+    else:
+        (folder / SPLITS_FOLDER).mkdir()
+
+
+def _folds(
+    options: PrepareOptions, folder: Path, train: Sequence[ImageReport], groups: Sequence[str]
+) -> list[Fold]:
+    """Read the split file of these arguments, or draw the split and write the file."""
+    arguments = options.split_arguments
+    names = [report.name for report in train]
+    path = folder / SPLITS_FOLDER / arguments.file_name
+    if path.exists():
+        try:
+            return read_split(path, arguments, names)
+        except BadFileError as error:
+            # The user knows the file by its place in the output.
+            original = options.out / SPLITS_FOLDER / path.name
+            raise InputError([error.problem._replace(path=original)]) from error
+    counts = np.array(
+        [np.bincount(report.classes, minlength=len(options.classes) + 1)[1:] for report in train]
+    )
+    try:
+        folds = draw_folds(names, groups, counts, arguments)
+    except ValueError as error:
+        what, _, remedy = str(error).rstrip(".").partition(": ")
+        raise InputError([Problem(options.raw / "train", what, remedy)]) from error
+    write_split(path, arguments, folds)
+    return folds
+
+
+def _write_annotations(
+    folder: Path,
+    images: Sequence[RawImage],
+    written: Sequence[WrittenImage],
+    fold: Fold,
+    classes: Sequence[str],
+) -> None:
+    in_val = set(fold.val)
+    parts: dict[str, list[WrittenImage]] = {"train": [], "val": [], "test": []}
+    for image, records in zip(images, written, strict=True):
+        validates = image.part == "train" and image.name in in_val
+        parts["val" if validates else image.part].append(records)
+    for part, members in parts.items():
+        annotations = (record for member in members for record in member.annotations)
+        dataset = coco_dataset([member.image for member in members], annotations, classes)
+        _write_json(folder / "annotations" / f"{part}.json", dataset)
+
+
+def _audit(
+    options: PrepareOptions,
+    reports: Sequence[ImageReport],
+    order: ChannelOrder,
+    groups: Sequence[str],
+    fold: Fold,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    train = [report for report in reports if report.part == "train"]
+    test = [report for report in reports if report.part == "test"]
+    in_val = set(fold.val)
+    parts = {
+        "train": [report for report in train if report.name not in in_val],
+        "val": [report for report in train if report.name in in_val],
+        "test": test,
+    }
+    return {
+        "format": FORMAT,
+        "classes": list(options.classes),
+        "channel_order": as_record(order),
+        "split": {
+            "file": f"{SPLITS_FOLDER}/{options.split_arguments.file_name}",
+            "fold": options.fold if options.folds else None,
+            "groups": len(set(groups)),
+            "parts": {name: part_record(part, options.classes) for name, part in parts.items()},
+        },
+        "warnings": list(warnings),
+        "statistics": {
+            "train": statistics(train, options.classes),
+            "test": statistics(test, options.classes),
+        },
+        "images": [image_record(report, options.classes) for report in reports],
+    }
+
+
+def _write_json(path: Path, record: dict[str, Any], indent: int | None = None) -> None:
+    path.write_text(json.dumps(record, indent=indent, allow_nan=False) + "\n", encoding="utf-8")

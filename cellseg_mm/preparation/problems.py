@@ -1,0 +1,43 @@
+"""What is wrong with the input: collected over all files, then reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that keeps a data set from being prepared.
+
+    Attributes:
+        path: The file or folder at fault.
+        what: What is wrong with it.
+        remedy: What the user can do about it.
+    """
+
+    path: Path
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}; {self.remedy}."
+
+
+class BadFileError(ValueError):
+    """One raw file cannot be used."""
+
+    def __init__(self, path: Path, what: str, remedy: str) -> None:
+        super().__init__(path, what, remedy)
+        self.problem = Problem(path, what, remedy)
+
+    def __str__(self) -> str:
+        return str(self.problem)
+
+
+class InputError(ValueError):
+    """The input cannot be prepared; `problems` lists every reason that was found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))

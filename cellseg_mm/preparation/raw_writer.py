@@ -1,0 +1,129 @@
+"""Writes the raw layout: the task's own files, down to dtype, compression and channel order.
+
+    RAW/train/<id>/image.tif          RGBA, alpha 255, red and blue swapped, LZW with predictor 2
+    RAW/train/<id>/classK.tif         float64 instance ids, uncompressed; no file without instance
+    RAW/test_release/<id>.tif         as image.tif
+    RAW/test_gt/<id>/classK.tif       as above: the truth of a test image, for scoring
+    RAW/test_image_name_to_ids.json   [{file_name, id, height, width}], ids from 1
+
+The genuine files were written by OpenCV from RGBA arrays that it took for BGRA, hence the swap.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+# libtiff's default strip holds about this much; OpenCV, and so the genuine files, keep to it.
+_STRIP_BYTES = 8192
+
+
+def _rows_per_strip(row_bytes: int) -> int:
+    return max(1, _STRIP_BYTES // row_bytes)
+
+
+def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
+    """Write a true-colour image as the task stores it.
+
+    Args:
+        path: File to write.
+        rgb: (H, W, 3) uint8, red first.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise ValueError(
+            f"An image is (H, W, 3) uint8, got {rgb.dtype} of shape {rgb.shape} for {path}."
+        )
+    height, width, _ = rgb.shape
+    stored = np.empty((height, width, 4), np.uint8)
+    stored[..., :3] = rgb[..., ::-1]
+    stored[..., 3] = 255
+    tifffile.imwrite(
+        path,
+        stored,
+        byteorder="<",
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+        compression="lzw",
+        predictor=True,
+        rowsperstrip=_rows_per_strip(4 * width),
+        metadata=None,
+        software=False,
+    )
+
+
+def write_class_masks(folder: Path, label_maps: Iterable[npt.NDArray[np.integer]]) -> None:
+    """Write `class1.tif`, `class2.tif`, … and leave out the classes without a pixel.
+
+    Args:
+        folder: Existing folder.
+        label_maps: One (H, W) map of instance ids a class, in class order; 0 = background.
+    """
+    for number, label_map in enumerate(label_maps, start=1):
+        if not label_map.any():
+            continue
+        tifffile.imwrite(
+            folder / f"class{number}.tif",
+            label_map.astype(np.float64),
+            byteorder="<",
+            photometric="minisblack",
+            rowsperstrip=_rows_per_strip(8 * label_map.shape[1]),
+            metadata=None,
+            software=False,
+        )
+
+
+class RawDatasetWriter:
+    """Writes one data set in the raw layout, image by image.
+
+    Args:
+        root: Existing, empty folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._test_images: list[dict[str, str | int]] = []
+        for split in ("train", "test_release"):
+            (root / split).mkdir()
+
+    def add_train(
+        self,
+        image_id: str,
+        rgb: npt.NDArray[np.uint8],
+        label_maps: Iterable[npt.NDArray[np.integer]],
+    ) -> None:
+        """Write a training image (H, W, 3) and its maps of instance ids, one (H, W) a class."""
+        folder = self._root / "train" / image_id
+        folder.mkdir()
+        write_image(folder / "image.tif", rgb)
+        write_class_masks(folder, label_maps)
+
+    def add_test(
+        self,
+        image_id: str,
+        rgb: npt.NDArray[np.uint8],
+        label_maps: Iterable[npt.NDArray[np.integer]],
+    ) -> None:
+        """Write a test image and, apart from it, its truth; its number is the next one."""
+        write_image(self._root / "test_release" / f"{image_id}.tif", rgb)
+        truth = self._root / "test_gt" / image_id
+        truth.mkdir(parents=True)
+        write_class_masks(truth, label_maps)
+        height, width, _ = rgb.shape
+        self._test_images.append(
+            {
+                "file_name": f"{image_id}.tif",
+                "id": len(self._test_images) + 1,
+                "height": height,
+                "width": width,
+            }
+        )
+
+    def finish(self) -> None:
+        """Write `test_image_name_to_ids.json`; call once, after the last image."""
+        text = json.dumps(self._test_images, indent=4)
+        (self._root / "test_image_name_to_ids.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Data structures for images with many instances: planes, label-map masks, box-local masks."""

@@ -1,0 +1,130 @@
+"""COCO's compressed run-length strings, written and read with NumPy for many masks at once.
+
+A mask in column-major order is a list of run lengths: background, foreground, background, …; the
+first run is 0 where the first pixel is foreground. COCO stores each run from the fourth on as the
+difference to the run two before it, in groups of five bits, lowest first: bit 5 of a character
+says that another follows, bit 4 of the last one is the sign, and 48 is added to make it printable.
+The format is the one of ``rleToString`` in pycocotools' ``maskApi.c``.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+_FIRST_CHARACTER = 48
+_MAX_CHARACTERS = 7
+"""A difference of two 32-bit run lengths needs 33 bits: seven groups of five."""
+
+_SIGNED_LIMITS = 1 << (5 * np.arange(1, _MAX_CHARACTERS, dtype=np.int64) - 1)
+"""Entry i is the first magnitude that i + 1 characters cannot hold beside the sign."""
+
+
+def encode_many(run_values: npt.ArrayLike, run_offsets: npt.ArrayLike) -> list[str]:
+    """Encode the runs of many masks in one pass.
+
+    Args:
+        run_values: (R,) integer run lengths of all masks, one mask after the other, each
+            starting with its background run and each in [0, 2**32).
+        run_offsets: (N + 1,) integers: the runs of mask i are those from entry i up to entry i + 1.
+
+    Returns:
+        N strings, the ``counts`` of COCO's RLE dicts; equal to pycocotools'.
+
+    Raises:
+        ValueError: A run is negative or too long, or the offsets do not cover the runs in order.
+    """
+    runs = np.asarray(run_values, np.int64)
+    offsets = np.asarray(run_offsets, np.int64)
+    lengths = np.diff(offsets)
+    if not offsets.size or offsets[0] != 0 or offsets[-1] != runs.size or (lengths < 0).any():
+        raise ValueError(
+            f"The offsets of the runs must rise from 0 to {runs.size}, the number of runs."
+        )
+    if not runs.size:
+        return [""] * len(lengths)
+    if runs.min() < 0 or runs.max() >> 32:
+        raise ValueError("A run length must lie between 0 and 2**32 - 1.")
+
+    place = np.arange(runs.size) - np.repeat(offsets[:-1], lengths)
+    values = runs.copy()
+    late = np.flatnonzero(place > 2)
+    values[late] -= runs[late - 2]
+
+    # Two's complement: the complement of a negative number has the magnitude that must fit.
+    magnitude = values ^ (values >> 63)
+    sizes = 1 + np.searchsorted(_SIGNED_LIMITS, magnitude, side="right")
+    starts = np.zeros(runs.size + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    text = np.empty(starts[-1], np.uint8)
+    chosen = np.arange(runs.size)
+    for group in range(int(sizes.max())):
+        chosen = chosen[sizes[chosen] > group]
+        more = sizes[chosen] > group + 1
+        bits = (values[chosen] >> (5 * group)) & 0x1F
+        text[starts[chosen] + group] = (bits | more << 5) + _FIRST_CHARACTER
+    joined = text.tobytes().decode("ascii")
+    bounds = starts[offsets].tolist()
+    return [joined[a:b] for a, b in pairwise(bounds)]
+
+
+def encode_counts(runs: npt.ArrayLike) -> str:
+    """Encode the runs of one mask.
+
+    Args:
+        runs: (R,) integer run lengths in [0, 2**32), background first.
+
+    Returns:
+        The ``counts`` of COCO's RLE dict.
+
+    Raises:
+        ValueError: A run is negative or too long.
+    """
+    values = np.asarray(runs, np.int64)
+    return encode_many(values, [0, values.size])[0]
+
+
+def decode_counts(counts: str) -> npt.NDArray[np.int64]:
+    """Read the runs of one mask and check the string on the way.
+
+    pycocotools trusts the string: a malformed one makes it read or write outside its buffers.
+
+    Args:
+        counts: The ``counts`` of COCO's RLE dict, as a str.
+
+    Returns:
+        (R,) int64 run lengths ≥ 0, background first.
+
+    Raises:
+        ValueError: A character is outside COCO's alphabet, the string ends within a run, or a run
+            is negative or too long.
+    """
+    try:
+        raw = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64)
+    except UnicodeEncodeError:
+        raise ValueError("The counts hold a character outside COCO's alphabet.") from None
+    raw -= _FIRST_CHARACTER
+    if not raw.size:
+        return np.zeros(0, np.int64)
+    if raw.min() < 0 or raw.max() > 0x3F:
+        raise ValueError("The counts hold a character outside COCO's alphabet.")
+    last = np.flatnonzero(raw < 0x20)
+    if not last.size or last[-1] != raw.size - 1:
+        raise ValueError("The counts end within a run.")
+    starts = np.concatenate([[0], last[:-1] + 1])
+    sizes = last + 1 - starts
+    if sizes.max() > _MAX_CHARACTERS:
+        raise ValueError("The counts hold a run of more than 32 bits.")
+
+    group = np.arange(raw.size) - np.repeat(starts, sizes)
+    runs = np.add.reduceat((raw & 0x1F) << (5 * group), starts)
+    negative = (raw[last] & 0x10) != 0
+    runs[negative] -= np.int64(1) << (5 * sizes[negative])
+    # Undo the differences, which start at the fourth run, for background and foreground apart.
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    if runs.min() < 0 or runs.max() >> 32:
+        raise ValueError("The counts hold a run that is negative or of more than 32 bits.")
+    return runs

@@ -1,0 +1,137 @@
+"""From mask logits to COCO RLE inside the boxes, without an image-sized canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cellseg_mm.structures.coco_rle import encode_many
+from cellseg_mm.structures.rle_masks import RLEMasks
+
+IntArray = npt.NDArray[np.int64]
+
+# Pixels pasted at once, padding included: bounds the peak memory (about 60 bytes each).
+_CHUNK = 1 << 20
+
+
+def paste_masks(
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float = 0.5
+) -> RLEMasks:
+    """Paste small masks into their boxes, threshold them and encode them as COCO RLE.
+
+    Equal to pasting into an (N, H, W) canvas with MMDetection's ``FCNMaskHead`` and encoding the
+    result with pycocotools, but the cost depends on the boxes' areas, not on the image's.
+
+    Args:
+        probabilities: (N, h, w) float, the mask of each box's class, in [0, 1].
+        boxes: (N, 4) float, xyxy in image pixels; may reach over the image's border.
+        height: Image height, pixels.
+        width: Image width, pixels.
+        threshold: A pixel belongs to the mask when its probability is at least this.
+
+    Returns:
+        N masks in the order of the boxes, on the host; masks without a pixel are kept.
+    """
+    parts = list(_paste(probabilities.float(), boxes.float(), height, width, threshold))
+    instance, start, length = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return RLEMasks(_encode(instance, start, length, len(boxes), height * width), height, width)
+
+
+def _paste(
+    probabilities: Tensor, boxes: Tensor, height: int, width: int, threshold: float
+) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+    """Yield the foreground runs as (instance, start, length), a chunk of boxes at a time.
+
+    ``start`` counts pixels in column-major order; the runs of an instance come in order.
+    """
+    empty = np.zeros(0, np.int64)
+    yield empty, empty, empty
+    # The window of a box: its pixels and one more on each side, clipped to the image.
+    low = (boxes[:, :2].floor() - 1).clamp(min=0).to(torch.int64)
+    limit = torch.tensor([width, height], device=boxes.device)
+    extent = ((boxes[:, 2:].ceil() + 1).to(torch.int64).minimum(limit) - low).clamp(min=0)
+    # Boxes of similar size go together, since the windows of a chunk are padded to the largest.
+    side = extent.amax(dim=1)
+    order = side.argsort()
+    for members in _chunks(order, side[order].cpu().numpy()):
+        box, corner, size = boxes[members], low[members], extent[members]
+        window_w, window_h = size.amax(dim=0).tolist()
+        if window_w == 0 or window_h == 0:
+            continue
+        x = torch.arange(window_w, device=boxes.device)
+        y = torch.arange(window_h, device=boxes.device)
+        grid_x = _normalize(corner[:, :1] + x, box[:, 0:1], box[:, 2:3])
+        grid_y = _normalize(corner[:, 1:] + y, box[:, 1:2], box[:, 3:4])
+        shape = (len(members), window_w, window_h)
+        # (n, w, h): columns first, so that the foreground comes out in RLE's order.
+        grid = torch.stack(
+            [grid_x[:, :, None].expand(shape), grid_y[:, None, :].expand(shape)], dim=3
+        )
+        values = F.grid_sample(probabilities[members][:, None], grid, align_corners=False)[:, 0]
+        inside = (x < size[:, :1])[:, :, None] & (y < size[:, 1:])[:, None, :]
+        box_index, column, row = ((values >= threshold) & inside).nonzero(as_tuple=True)
+        if not len(box_index):
+            continue
+        position = (column + corner[box_index, 0]) * height + row + corner[box_index, 1]
+        is_start = torch.ones_like(position, dtype=torch.bool)
+        is_start[1:] = (position.diff() != 1) | (box_index.diff() != 0)
+        first = is_start.nonzero()[:, 0]
+        length = torch.cat([first[1:], first.new_tensor([len(position)])]) - first
+        yield (
+            members[box_index[first]].cpu().numpy(),
+            position[first].cpu().numpy(),
+            length.cpu().numpy(),
+        )
+
+
+def _normalize(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Pixel indices (n, m) → ``grid_sample`` coordinates in boxes from low to high (n, 1)."""
+    coordinate = (pixel.float() + 0.5 - low) / (high - low) * 2 - 1
+    # A box of no extent: the stock head samples the mask's centre there.
+    return torch.where(torch.isinf(coordinate), 0.0, coordinate)
+
+
+def _chunks(order: Tensor, sides: IntArray) -> Iterator[Tensor]:
+    """Split boxes, sorted by side length, so that padded windows hold at most _CHUNK pixels."""
+    begin = 0
+    while begin < len(sides):
+        end = begin + 1
+        # Not more than twice the padding: windows in a chunk differ by at most 1.4 × in side.
+        limit = max(int(sides[begin] * 1.4), 16)
+        while end < len(sides) and sides[end] <= limit and (
+            (end + 1 - begin) * int(sides[end]) ** 2 <= _CHUNK
+        ):
+            end += 1
+        yield order[begin:end]
+        begin = end
+
+
+def _encode(
+    instance: IntArray, start: IntArray, length: IntArray, count: int, pixels: int
+) -> list[str]:
+    """COCO strings of ``count`` masks from their foreground runs."""
+    order = np.argsort(instance, kind="stable")
+    instance, start, end = instance[order], start[order], (start + length)[order]
+    foreground = np.bincount(instance, minlength=count)
+    # Background before each foreground run: from the end of the run before it, or from pixel 0.
+    before = np.zeros_like(start)
+    before[1:] = end[:-1]
+    first = np.cumsum(foreground) - foreground
+    before[first[foreground > 0]] = 0
+    # Background after the last foreground run; COCO leaves it out when it is empty.
+    last_end = np.zeros(count, np.int64)
+    last_end[foreground > 0] = end[(first + foreground - 1)[foreground > 0]]
+    has_tail = last_end < pixels
+    offsets = np.zeros(count + 1, np.int64)
+    np.cumsum(2 * foreground + has_tail, out=offsets[1:])
+    runs = np.empty(offsets[-1], np.int64)
+    place = offsets[instance] + 2 * (np.arange(len(start)) - first[instance])
+    runs[place] = start - before
+    runs[place + 1] = end - start
+    runs[offsets[1:][has_tail] - 1] = (pixels - last_end)[has_tail]
+    return encode_many(runs, offsets)

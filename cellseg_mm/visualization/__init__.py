@@ -1,0 +1,1 @@
+"""Pictures: outlines of cells on images, predictions beside truth, learning curves."""

@@ -1,0 +1,234 @@
+"""Learning curves of a work dir, over all of its runs, as one picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+Record = dict[str, float]
+FloatArray = npt.NDArray[np.float64]
+
+# Colours that the colour-blind can tell apart: Okabe and Ito, "Color Universal Design" (2008).
+_BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+_BLUE, _VERMILION, _PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+_LOSSES = {
+    "loss": ("total", _BLACK),
+    "loss_rpn_cls": ("RPN objectness", _SKY),
+    "loss_rpn_bbox": ("RPN box", _BLUE),
+    "loss_cls": ("class", _VERMILION),
+    "loss_bbox": ("box", _ORANGE),
+    "loss_mask": ("mask", _GREEN),
+}
+_SCORES = {
+    "segm_mAP": ("mAP", _BLUE),
+    "segm_mAP_50": ("AP50", _VERMILION),
+    "segm_mAP_75": ("AP75", _GREEN),
+}
+_BEST_BY = "segm_mAP"
+_MARK_UP_TO = 40
+"""Lines of at most so many points show them."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training logged, in order of time, without what a resumed run has replaced.
+
+    Attributes:
+        training: Records with ``step`` (iterations done), ``epoch`` (counted from 1; equal to
+            ``step`` where the training does not count epochs), learning rates and losses.
+        validation: Records with ``step`` (epochs done) and scores, their names without a prefix.
+    """
+
+    training: Sequence[Record] = field(default_factory=list)
+    validation: Sequence[Record] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.training or self.validation)
+
+    @cached_property
+    def iterations_per_epoch(self) -> float:
+        """Estimated from the records, which lie at the same places of each epoch."""
+        firsts: dict[float, float] = {}
+        for record in self.training:
+            firsts.setdefault(record["epoch"], record["step"])
+        if len(firsts) > 1:
+            epochs, steps = np.array(sorted(firsts.items())).T
+            return float(np.median(np.diff(steps) / np.diff(epochs)))
+        return max((r["step"] / r["epoch"] for r in self.training), default=1.0)
+
+    def training_curve(self, key: str) -> tuple[FloatArray, FloatArray]:
+        """Epochs done (a fraction within an epoch) and values of a training quantity."""
+        records = [record for record in self.training if key in record]
+        epochs = [
+            np.clip(r["step"] / self.iterations_per_epoch, r["epoch"] - 1, r["epoch"])
+            for r in records
+        ]
+        return np.array(epochs, float), np.array([r[key] for r in records], float)
+
+    def validation_curve(self, key: str) -> tuple[FloatArray, FloatArray]:
+        """Epochs done and values of a score."""
+        records = [record for record in self.validation if key in record]
+        return np.array([r["step"] for r in records], float), np.array(
+            [r[key] for r in records], float
+        )
+
+
+def read_scalars(work_dir: Path | str) -> History:
+    """Read what all runs in a work dir logged.
+
+    A run writes one JSON record a line into ``<work_dir>/<time of start>/vis_data/scalars.json``
+    (MMEngine's ``LocalVisBackend``). A resumed run starts a new file. It continues from the end of
+    the last epoch that was saved, so what an earlier run logged beyond that point is left out.
+
+    Args:
+        work_dir: The work dir of a training.
+
+    Returns:
+        The records of the training as it went on from the start to the end; an empty history where
+        nothing was logged.
+    """
+    training: dict[float, Record] = {}
+    validation: dict[float, Record] = {}
+    for path in sorted(Path(work_dir).glob("*/vis_data/scalars.json")):
+        run = _read_run(path)
+        if run.training:
+            start = min(run.training, key=lambda record: record["step"])
+            training = {
+                step: record
+                for step, record in training.items()
+                if step < start["step"] and record["epoch"] < start["epoch"]
+            }
+            validation = {k: v for k, v in validation.items() if k < start["epoch"]}
+        training |= {record["step"]: record for record in run.training}
+        validation |= {record["step"]: record for record in run.validation}
+    return History(
+        [training[step] for step in sorted(training)],
+        [validation[step] for step in sorted(validation)],
+    )
+
+
+def draw_learning_curves(history: History, path: Path | str) -> None:
+    """Draw learning rate, loss terms and mask AP over the epochs; mark the best epoch by mAP.
+
+    Args:
+        history: What the training logged; one record is enough.
+        path: Picture to write; the suffix is its format (``.png``, ``.svg``, …). An existing one is
+            replaced as a whole.
+
+    Raises:
+        ValueError: The history is empty.
+    """
+    if not history:
+        raise ValueError("There are no learning curves to draw: the history is empty.")
+    # A figure of its own, without pyplot: that would keep global state in the training process.
+    figure = Figure(figsize=(16, 4.8), layout="constrained")
+    rate, loss, score = figure.subplots(1, 3)
+    _draw_learning_rate(rate, history)
+    _draw_losses(loss, history)
+    _draw_scores(score, history)
+    for axes in (rate, loss, score):
+        axes.set_xlabel("epoch")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=120)
+    unfinished.replace(path)
+
+
+def _read_run(path: Path) -> History:
+    """The records of one file."""
+    training: list[Record] = []
+    validation: list[Record] = []
+    for record in _read_records(path):
+        if "lr" in record:
+            training.append({"epoch": record["step"]} | record)
+        else:
+            scores = {key.rpartition("/")[2]: value for key, value in record.items()}
+            # A validation outside of a training is logged as that of epoch 0.
+            if _BEST_BY in scores and scores["step"] > 0:
+                validation.append(scores)
+    return History(training, validation)
+
+
+def _read_records(path: Path) -> Iterable[Record]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue  # the last line of a run that was killed while it wrote
+
+
+def _draw_learning_rate(axes: Axes, history: History) -> None:
+    axes.set_title("Learning rate")
+    # With a decay over the layers, `lr` is that of the first layer; `base_lr` is the recipe's.
+    for key in ("base_lr", "lr"):
+        epochs, values = history.training_curve(key)
+        if len(epochs):
+            _plot(axes, epochs, values, "", _PURPLE)
+            break
+    _start_at_zero(axes)
+    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+
+
+def _draw_losses(axes: Axes, history: History) -> None:
+    axes.set_title("Training loss")
+    positive = False
+    for key, (name, colour) in _LOSSES.items():
+        epochs, values = history.training_curve(key)
+        if len(epochs):
+            _plot(axes, epochs, values, name, colour, width=2.2 if key == "loss" else 1.4)
+            positive |= bool((values > 0).any())
+    if positive:  # the terms differ by an order of magnitude
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if axes.lines:
+        axes.legend(frameon=False, ncols=2, fontsize="small")
+
+
+def _draw_scores(axes: Axes, history: History) -> None:
+    axes.set_title("Validation: mask AP, up to 1,000 detections")
+    best: float | None = None
+    epochs, values = history.validation_curve(_BEST_BY)
+    if np.isfinite(values).any():
+        best = float(epochs[np.nanargmax(values)])
+        axes.axvline(best, color="0.5", linestyle=":", linewidth=1.2)
+    for key, (name, colour) in _SCORES.items():
+        epochs, values = history.validation_curve(key)
+        if not len(epochs):
+            continue
+        at_best = values[epochs == best]
+        if best is not None and at_best.size:
+            name = f"{name}  {at_best[0]:.3f}"
+            axes.plot(best, at_best[0], marker="*", markersize=14, color=colour, zorder=3)
+        _plot(axes, epochs, values, name, colour)
+    _start_at_zero(axes)
+    if best is not None:
+        axes.legend(title=f"best mAP: epoch {best:g}", frameon=False, loc="best")
+
+
+def _plot(
+    axes: Axes, x: FloatArray, y: FloatArray, label: str, colour: str, width: float = 1.8
+) -> None:
+    marker = "o" if len(x) <= _MARK_UP_TO else ""
+    axes.plot(x, y, label=label, color=colour, linewidth=width, marker=marker, markersize=4)
+
+
+def _start_at_zero(axes: Axes) -> None:
+    """Let the y axis begin at 0, with some room above the highest value (none may be negative)."""
+    highest = axes.dataLim.y1
+    axes.set_ylim(0, 1.1 * highest if np.isfinite(highest) and highest > 0 else 1)

@@ -1,0 +1,152 @@
+"""Prepare a raw data set for training: PNG images, label planes, COCO annotations and an audit.
+
+RAW holds train/<name>/image.tif with class1.tif … classC.tif, and optionally
+test_release/<name>.tif, test_image_name_to_ids.json and test_gt/<name>/classK.tif.
+The output appears whole or not at all. A rerun replaces it and uses the split files in
+DIR/splits/ again. Exit codes: 0 done, 2 bad input (all of it is listed), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+_MOST_WORKERS = 16
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("raw", metavar="RAW", type=Path, help="folder in the raw layout")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder to write, such as data/cell"
+    )
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument(
+        "--val-fraction",
+        metavar="F",
+        type=float,
+        default=0.05,
+        help="share of the images for validation (default: 0.05; 0: all images for training)",
+    )
+    split.add_argument(
+        "--folds", metavar="K", type=int, help="split into K folds of equal size instead"
+    )
+    parser.add_argument(
+        "--fold", metavar="I", type=int, help="with --folds: the validation fold, from 0"
+    )
+    parser.add_argument(
+        "--group-regex",
+        metavar="R",
+        help="finds in an image's name what must stay together in a split: the first group, or the "
+        "whole match (default: the patient of a TCGA barcode)",
+    )
+    parser.add_argument(
+        "--channel-order",
+        choices=("auto", "rgb", "bgr"),
+        default="auto",
+        help="of the raw images; auto: the whole data set votes (default)",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="A,B,…",
+        help="class names of class1.tif, class2.tif, … "
+        "(default: epithelial,lymphocyte,neutrophil,macrophage)",
+    )
+    parser.add_argument("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=min(_cpu_count(), _MOST_WORKERS),
+        help=f"number of processes (default: the CPUs, at most {_MOST_WORKERS})",
+    )
+    args = parser.parse_args()
+    if (args.folds is None) != (args.fold is None):
+        parser.error("--folds and --fold go together")
+    return args
+
+
+def _cpu_count() -> int:
+    # A container or a job scheduler may grant fewer CPUs than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def summary(audit: dict[str, Any], out: Path) -> str:
+    """A few lines for the person at the terminal."""
+    order, split = audit["channel_order"], audit["split"]
+    lines = [f"Prepared {out}:"]
+    for part, record in split["parts"].items():
+        counts = ", ".join(f"{count} {name}" for name, count in record["instances"].items())
+        lines.append(f"  {part + ':':7}{record['images']:5} images  {counts}")
+    fold = "" if split["fold"] is None else f", fold {split['fold']}"
+    lines += [
+        f"  split:  {out / split['file']}{fold}",
+        f"  raw channel order: {order['order']} ({order['decided_by']}; votes: "
+        f"{order['rgb_votes']} rgb, {order['bgr_votes']} bgr)",
+        f"  warnings: {len(audit['warnings'])}; see {out / 'audit.md'}",
+    ]
+    return "\n".join(lines)
+
+
+def _terminate(*_: object) -> NoReturn:
+    # An exception, so that the unfinished output is removed on the way out.
+    sys.exit(128 + signal.SIGTERM)
+
+
+def main() -> int:
+    args = parse_args()
+    from cellseg_mm.preparation.prepare_dataset import (
+        DEFAULT_CLASSES,
+        PrepareOptions,
+        prepare_dataset,
+    )
+    from cellseg_mm.preparation.problems import InputError
+
+    signal.signal(signal.SIGTERM, _terminate)
+    classes = DEFAULT_CLASSES
+    if args.classes is not None:
+        classes = tuple(name.strip() for name in args.classes.split(","))
+    try:
+        options = PrepareOptions(
+            raw=args.raw,
+            out=args.out,
+            classes=classes,
+            val_fraction=args.val_fraction,
+            folds=args.folds,
+            fold=args.fold or 0,
+            group_regex=args.group_regex,
+            channel_order=args.channel_order,
+            seed=args.seed,
+            workers=args.workers,
+            show_progress=True,
+        )
+        audit = prepare_dataset(options)
+    except InputError as error:
+        count = len(error.problems)
+        print(f"Nothing was written: {count} problem{'s' * (count != 1)}.", file=sys.stderr)
+        for problem in error.problems:
+            print(f"- {problem}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"Nothing was written: {error}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was written.", file=sys.stderr)
+        return 130
+    print(summary(audit, args.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Score a trained model, or write the submission of the test images.
+
+Without --submission: scores on the validation images. With it: predictions of the test images, and
+scores where their truth is known. Scores go to metrics.json in the work dir.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="path of the config")
+    parser.add_argument("checkpoint", help="path of the checkpoint")
+    parser.add_argument(
+        "--work-dir", help="folder of metrics and overlays (default: work_dirs/<config's name>)"
+    )
+    parser.add_argument("--submission", metavar="OUT.zip", help="write the test images' detections")
+    parser.add_argument(
+        "--split",
+        choices=["val", "test"],
+        help="images to predict (default: val, with --submission test)",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="overrides of the config, such as model.test_cfg.rcnn.score_thr=0.01",
+    )
+    parser.add_argument(
+        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # These imports take seconds, which --help and a mistyped option should not.
+    from mmengine.runner import Runner
+
+    from cellseg_mm.engine.run_config import load_config
+    from cellseg_mm.engine.test_run import choose_split, load_weights, write_metrics
+    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+
+    split = args.split or ("test" if args.submission else "val")
+    with exit_with_a_sentence():
+        config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+        choose_split(config, split, args.submission)
+        runner = Runner.from_cfg(config)
+        load_weights(runner, args.checkpoint)
+        metrics = runner.test()
+        write_metrics(metrics, config.work_dir)
+
+
+if __name__ == "__main__":
+    main()

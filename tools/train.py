@@ -1,0 +1,53 @@
+"""Train a model from a config."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="path of the config")
+    parser.add_argument(
+        "--work-dir", help="folder of logs and checkpoints (default: work_dirs/<config's name>)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint of the work dir, or start if there is none",
+    )
+    parser.add_argument(
+        "--amp",
+        action="store_true",
+        help="mixed precision: bfloat16 where the device has it, else float16 with loss scaling",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="overrides of the config, such as optim_wrapper.optimizer.lr=1e-4 max_epochs=5",
+    )
+    parser.add_argument(
+        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # These imports take seconds, which --help and a mistyped option should not.
+    from mmengine.runner import Runner
+
+    from cellseg_mm.engine.run_config import load_config, use_mixed_precision
+    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+
+    with exit_with_a_sentence():
+        config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
+        config.resume = args.resume
+        if args.amp:
+            use_mixed_precision(config)
+        Runner.from_cfg(config).train()
+
+
+if __name__ == "__main__":
+    main()

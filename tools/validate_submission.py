@@ -1,0 +1,40 @@
+"""Check a submission against the list of test images; exit code 2 if a grader would stumble."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("submission", help="the zip")
+    parser.add_argument(
+        "images", help="the image list: test_image_name_to_ids.json, or a COCO json with `images`"
+    )
+    parser.add_argument(
+        "--num-classes", type=int, default=4, help="category ids go from 1 to this (default: 4)"
+    )
+    parser.add_argument(
+        "--max-problems", type=int, default=20, help="problems to list (default: 20)"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    from cellseg_mm.evaluation.submission_check import validate_submission
+
+    try:
+        report = validate_submission(
+            args.submission, args.images, args.num_classes, args.max_problems
+        )
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report.valid else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
