@@ -1,18 +1,19 @@
 # A model that learns from scratch on a CPU in minutes: ConvNeXt-Atto, 96-d heads, anchors of cells.
-_base_ = ['mask-rcnn_convnext-b_fpn_cell.py']
+_base_ = ["mask-rcnn_convnext-b_fpn_cell.py"]
 
 model = dict(
-    backbone=dict(arch='atto', init_cfg=None, layer_scale_init_value=1.0),
+    backbone=dict(arch="atto", init_cfg=None, layer_scale_init_value=1.0),
     neck=dict(in_channels=[40, 80, 160, 320], out_channels=96),
     rpn_head=dict(
-        in_channels=96, feat_channels=96, anchor_generator=dict(scales=[4], ratios=[1.0])),
+        in_channels=96, feat_channels=96, anchor_generator=dict(scales=[4], ratios=[1.0])
+    ),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=96),
         bbox_head=dict(in_channels=96, fc_out_channels=256),
         mask_roi_extractor=dict(out_channels=96),
-        mask_head=dict(num_convs=2, in_channels=96, conv_out_channels=64)),
-    train_cfg=dict(
-        rpn=dict(assigner=dict(pos_iou_thr=0.6)),
-        rcnn=dict(sampler=dict(num=128))))
+        mask_head=dict(num_convs=2, in_channels=96, conv_out_channels=64),
+    ),
+    train_cfg=dict(rpn=dict(assigner=dict(pos_iou_thr=0.6)), rcnn=dict(sampler=dict(num=128))),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

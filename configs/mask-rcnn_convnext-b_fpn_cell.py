@@ -1,19 +1,22 @@
 # The report's recipe: ConvNeXt-Base, lr 3e-4.
-_base_ = ['mask-rcnn_r50_fpn_cell.py']
+_base_ = ["mask-rcnn_r50_fpn_cell.py"]
 
 model = dict(
     backbone=dict(
         _delete_=True,
-        type='mmpretrain.ConvNeXt',
-        arch='base',
+        type="mmpretrain.ConvNeXt",
+        arch="base",
         out_indices=[0, 1, 2, 3],
-        drop_path_rate=0.,
+        drop_path_rate=0.0,
         layer_scale_init_value=1e-6,
         gap_before_final_norm=False,
         init_cfg=dict(
-            type='BackboneWeights',
-            checkpoint='https://mmassets.onedl.ai/mmclassification/v0/convnext/'
-            'convnext-base_32xb128_in1k_20221207-fbdb5eb9.pth')),
-    neck=dict(in_channels=[128, 256, 512, 1024]))
+            type="BackboneWeights",
+            checkpoint="https://mmassets.onedl.ai/mmclassification/v0/convnext/"
+            "convnext-base_32xb128_in1k_20221207-fbdb5eb9.pth",
+        ),
+    ),
+    neck=dict(in_channels=[128, 256, 512, 1024]),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=3e-4))

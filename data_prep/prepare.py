@@ -3,7 +3,8 @@
 RAW holds train/<name>/image.tif with class1.tif … classC.tif, and optionally
 test_release/<name>.tif, test_image_name_to_ids.json and test_gt/<name>/classK.tif.
 The output appears whole or not at all. A rerun replaces it and uses the split files in
-DIR/splits/ again. Exit codes: 0 done, 2 bad input (all of it is listed), 130 interrupted.
+DIR/splits/ again. Exit codes: 0 done, 1 disk trouble, 2 bad input (all of it is listed),
+130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -96,9 +97,16 @@ def summary(audit: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
+class _Terminated(BaseException):
+    """SIGTERM as an exception, so that the unfinished output is removed on the way out.
+
+    Unlike SystemExit it is caught in main(): an exception that is never caught keeps the stack, and
+    with it an unfinished output's generator, alive until the interpreter is gone.
+    """
+
+
 def _terminate(*_: object) -> NoReturn:
-    # An exception, so that the unfinished output is removed on the way out.
-    sys.exit(128 + signal.SIGTERM)
+    raise _Terminated
 
 
 def main() -> int:
@@ -144,6 +152,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: nothing was written.", file=sys.stderr)
         return 130
+    except _Terminated:
+        print("Terminated: nothing was written.", file=sys.stderr)
+        return 128 + signal.SIGTERM
     print(summary(audit, args.out))
     return 0
 

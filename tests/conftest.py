@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cellseg_mm.ops  # noqa: F401  (before what imports mmcv.ops, in whatever order tests run)
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -18,6 +18,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--work-dir", help="folder of metrics and overlays (default: work_dirs/<config's name>)"
     )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        choices=["coco", "cell"],
+        default=["coco"],
+        help="coco: average precision (default); cell: PQ, AJI, F1, Dice and counts",
+    )
+    parser.add_argument("--dump", metavar="OUT.json", help="write the detections as COCO JSON")
     parser.add_argument("--submission", metavar="OUT.zip", help="write the test images' detections")
     parser.add_argument(
         "--split",
@@ -42,13 +50,13 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from cellseg_mm.engine.run_config import load_config
-    from cellseg_mm.engine.test_run import choose_split, load_weights, write_metrics
+    from cellseg_mm.engine.test_run import choose_evaluation, load_weights, write_metrics
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
 
     split = args.split or ("test" if args.submission else "val")
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-        choose_split(config, split, args.submission)
+        choose_evaluation(config, split, args.metrics, args.dump, args.submission)
         runner = Runner.from_cfg(config)
         load_weights(runner, args.checkpoint)
         metrics = runner.test()

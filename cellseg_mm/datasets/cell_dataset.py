@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 

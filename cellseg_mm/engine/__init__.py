@@ -1,6 +1,6 @@
 """Training and evaluation around the model; importing this registers hooks and backends."""
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
 import cellseg_mm.engine.atomic_backend
 import cellseg_mm.engine.bf16_optim_wrapper
-import cellseg_mm.engine.hooks  # noqa: F401
+import cellseg_mm.engine.hooks
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)

@@ -16,8 +16,8 @@ from torch import nn
 class Bf16OptimWrapper(OptimWrapper):
     """Run the forward pass under bfloat16 autocast.
 
-    bfloat16 has float32's range, so there is no loss to scale. MMEngine's ``AmpOptimWrapper`` scales
-    all the same and refuses to run on a CPU.
+    bfloat16 has float32's range, so there is no loss to scale. MMEngine's ``AmpOptimWrapper``
+    scales all the same and refuses to run on a CPU.
 
     Args: those of ``OptimWrapper``.
     """

@@ -63,11 +63,13 @@ def _check(config: Config, dotted: str) -> None:
 
 
 def _nearest(config: Config, dotted: str, siblings: set[str], parents: list[str]) -> list[str]:
-    """Up to three keys that resemble a misspelt one: its neighbours first, then the whole config."""
+    """Up to three keys that resemble a misspelt one: its neighbours first, then all others."""
     names = {".".join([*parents, name]) for name in siblings}
     near = difflib.get_close_matches(dotted, names, n=3, cutoff=0.8)
     if not near:
-        near = difflib.get_close_matches(dotted, [*names, *_paths(config._cfg_dict)], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(
+            dotted, [*names, *_paths(config._cfg_dict)], n=3, cutoff=0.5
+        )
     return near or sorted(names)[:3]
 
 
@@ -90,17 +92,23 @@ def _arguments(name: Any) -> set[str]:
     if not inspect.isclass(cls):
         return set()
     names: set[str] = set()
-    for base in cls.__mro__:
-        parameters = inspect.signature(base.__init__).parameters.values()
-        names.update(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    for base in inspect.getmro(cls):
+        initializer: Any = vars(base).get("__init__")
+        if initializer is None:
+            continue
+        parameters = inspect.signature(initializer).parameters.values()
+        names.update(
+            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        )
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break  # it passes nothing on to its base class
     return names - {"self"}
 
 
 def _registered(name: str) -> Any:
-    import mmdet.registry
     import mmengine.registry
+
+    import mmdet.registry
 
     for module in (mmdet.registry, mmengine.registry):
         for registry in vars(module).values():

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.engine.config_overrides import apply_overrides
 
 _DEFAULT_DATA_ROOT = "data/cell/"
@@ -86,7 +86,7 @@ def _spread_data_root(config: Config) -> None:
 
 def _replace_prefix(node: Any, old: str, new: str) -> Any:
     if isinstance(node, Mapping):
-        return type(node)({k: _replace_prefix(v, old, new) for k, v in node.items()})
+        return ConfigDict({k: _replace_prefix(v, old, new) for k, v in node.items()})
     if isinstance(node, list | tuple):
         return type(node)(_replace_prefix(v, old, new) for v in node)
     if isinstance(node, str) and node.startswith(old):

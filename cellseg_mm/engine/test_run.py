@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,36 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 
-def choose_split(config: Config, split: str, submission: str | None) -> None:
-    """Set up a config's test loop for one split; in place.
+def choose_evaluation(
+    config: Config, split: str, metrics: Sequence[str], dump: str | None, submission: str | None
+) -> None:
+    """Set up a config's test loop: which images, what to score, what to write; in place.
 
     Args:
         config: Config of the run.
         split: "val" or "test".
+        metrics: Any of "coco" (the config's evaluator) and "cell" (PQ, AJI, …).
+        dump: COCO JSON of detections to write, or None.
         submission: Zip to write, or None.
 
     Raises:
-        ValueError: The split has no truth, and no submission is asked for.
+        ValueError: The split has no truth to score, and nothing is to be written.
     """
     loader, evaluator = config[f"{split}_dataloader"], config[f"{split}_evaluator"]
-    evaluators = list(evaluator) if isinstance(evaluator, list | tuple) else [evaluator]
-    annotations = Path(loader.dataset.data_root, loader.dataset.ann_file)
-    if not _has_truth(annotations):
-        if submission is None:
-            raise ValueError(
-                f"{annotations} has no truth to score against: add --submission OUT.zip to predict "
-                "its images, or use --split val."
-            )
-        evaluators = []
+    evaluators: list[Any] = []
+    annotations = str(Path(loader.dataset.data_root, loader.dataset.ann_file))
+    if _has_truth(Path(annotations)):
+        if "coco" in metrics:
+            evaluators += evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+        if "cell" in metrics:
+            evaluators.append({"type": "CellSegmentationMetric", "ann_file": annotations})
+    elif submission is None and dump is None:
+        raise ValueError(
+            f"{annotations} has no truth to score against: add --submission OUT.zip or --dump "
+            "OUT.json to predict its images, or use --split val."
+        )
+    if dump is not None:
+        evaluators.append({"type": "PredictionDumper", "out_file": dump, "ann_file": annotations})
     if submission is not None:
         evaluators.append({"type": "SubmissionWriter", "out_file": submission})
     config.test_dataloader, config.test_evaluator = loader, evaluators

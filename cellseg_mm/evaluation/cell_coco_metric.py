@@ -12,12 +12,13 @@ import numpy.typing as npt
 from faster_coco_eval.core import mask as fast_mask
 from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
-from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 import cellseg_mm.ops  # noqa: F401
 from cellseg_mm.evaluation.image_detections import ImageDetections
+
+from mmdet.registry import METRICS
 
 _CAPS = (100, 1000)
 _AREA_RANGES = ("all", "small", "medium", "large")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
 import numpy as np
-from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.cell_metrics import ImageStatistics, cell_metrics, image_statistics
 from cellseg_mm.evaluation.image_detections import ImageDetections
@@ -19,6 +18,8 @@ from cellseg_mm.evaluation.label_map import (
     label_map_from_predictions,
     label_map_from_truth,
 )
+
+from mmdet.registry import METRICS
 
 
 @METRICS.register_module()

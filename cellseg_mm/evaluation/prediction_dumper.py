@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
-from mmdet.registry import METRICS
-
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.result_list_writer import ResultListWriter
+
+from mmdet.registry import METRICS
 
 
 @METRICS.register_module()

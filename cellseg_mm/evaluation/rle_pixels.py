@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.structures.coco_rle import decode_counts
+from cellseg_mm.structures.coco_rle import decode_many
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -88,7 +89,34 @@ def rle_pixels(rles: Sequence[Mapping[str, Any]], height: int, width: int) -> Rl
     Raises:
         ValueError: A mask has another size than the image, or its counts are malformed.
     """
-    runs = []
+    if not len(rles):
+        return RlePixels(height, width, np.zeros(0, np.int64), np.zeros(1, np.int64))
+    lengths, run_offsets = _read_runs(rles, height, width)
+    totals = np.diff(np.append(0, np.cumsum(lengths))[run_offsets])
+    if (totals != height * width).any():
+        wrong = int(np.flatnonzero(totals != height * width)[0])
+        raise ValueError(
+            f"The counts of mask {wrong} cover {totals[wrong]} pixels, but its image has "
+            f"{height * width}: write the mask again."
+        )
+    run_owners = np.repeat(np.arange(len(rles)), np.diff(run_offsets))
+    place = np.arange(len(lengths)) - run_offsets[run_owners]
+    # Masks follow each other at a distance of one image in the running sum.
+    starts = np.cumsum(lengths) - lengths - run_owners * (height * width)
+    foreground = place % 2 == 1
+    run_starts, run_lengths = starts[foreground], lengths[foreground]
+    ends = np.cumsum(run_lengths)
+    pixels = np.arange(ends[-1] if ends.size else 0)
+    pixels += np.repeat(run_starts - (ends - run_lengths), run_lengths)
+    areas = np.bincount(run_owners[foreground], weights=run_lengths, minlength=len(rles))
+    return RlePixels(height, width, pixels, np.append(0, np.cumsum(areas)).astype(np.int64))
+
+
+def _read_runs(
+    rles: Sequence[Mapping[str, Any]], height: int, width: int
+) -> tuple[Int64Array, Int64Array]:
+    """Run lengths of all masks and where each mask's begin."""
+    counts = []
     for i in range(len(rles)):
         rle = rles[i]
         if list(rle["size"]) != [height, width]:
@@ -96,38 +124,18 @@ def rle_pixels(rles: Sequence[Mapping[str, Any]], height: int, width: int) -> Rl
                 f"Mask {i} has the size {list(rle['size'])}, but its image is {[height, width]} "
                 "(height, width): masks must lie on the original image."
             )
-        try:
-            runs.append(decode_counts(rle["counts"]))
-        except (ValueError, AttributeError) as error:
+        if not isinstance(rle["counts"], str):
             raise ValueError(
-                f"Mask {i} has malformed counts, write COCO's compressed RLE as a str: {error}"
-            ) from None
-    run_numbers = np.array([len(r) for r in runs], np.int64)
-    totals = np.array([r.sum() for r in runs], np.int64)
-    if (totals != height * width).any():
-        wrong = int(np.flatnonzero(totals != height * width)[0])
-        raise ValueError(
-            f"The counts of mask {wrong} cover {totals[wrong]} pixels, but its image has "
-            f"{height * width}: write the mask again."
-        )
-    if not runs:
-        return RlePixels(height, width, np.zeros(0, np.int64), np.zeros(1, np.int64))
-    lengths = np.concatenate(runs)
-    first_run = np.cumsum(run_numbers) - run_numbers
-    place = np.arange(len(lengths)) - np.repeat(first_run, run_numbers)
-    # Masks follow each other at a distance of one image in the running sum.
-    starts = (
-        np.cumsum(lengths)
-        - lengths
-        - np.repeat(np.arange(len(runs)), run_numbers) * (height * width)
-    )
-    foreground = place % 2 == 1
-    run_starts, run_lengths = starts[foreground], lengths[foreground]
-    ends = np.cumsum(run_lengths)
-    pixels = np.arange(ends[-1] if ends.size else 0)
-    pixels += np.repeat(run_starts - (ends - run_lengths), run_lengths)
-    offsets = np.zeros(len(runs) + 1, np.int64)
-    owners = np.repeat(np.arange(len(runs)), run_numbers)[foreground]
-    areas = np.bincount(owners, weights=run_lengths, minlength=len(runs))
-    offsets[1:] = np.cumsum(areas).astype(np.int64)
-    return RlePixels(height, width, pixels, offsets)
+                f"The counts of mask {i} are a {type(rle['counts']).__name__}: write COCO's "
+                "compressed RLE as a str."
+            )
+        counts.append(rle["counts"])
+    try:
+        return decode_many(counts)
+    except ValueError:
+        for i, text in enumerate(counts):
+            try:
+                decode_counts(text)
+            except ValueError as error:
+                raise ValueError(f"Mask {i} is malformed: {error}") from None
+        raise

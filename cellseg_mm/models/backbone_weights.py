@@ -145,8 +145,9 @@ def _timm_convnext(key: str) -> str | None:
 
 def _reshape(weight: Tensor, own: Tensor | None) -> Tensor:
     """Between a linear layer and a 1×1 convolution, (C,) and (C, 1, 1) layer scales."""
-    same = own is not None and weight.shape != own.shape and weight.squeeze().shape == own.squeeze().shape
-    return weight.reshape(own.shape) if own is not None and same else weight
+    if own is None or weight.squeeze().shape != own.squeeze().shape:
+        return weight
+    return weight.reshape(own.shape)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -195,13 +196,15 @@ def _local_file(checkpoint: str) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
-    """Download whole or not at all; the name may carry the start of the SHA-256, as in torch.hub."""
+    """Download whole or not at all; a name may end in the start of the SHA-256 (torch.hub)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-                shutil.copyfileobj(response, file, 1 << 20)
+        with (
+            os.fdopen(descriptor, "wb") as file,
+            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
+        ):
+            shutil.copyfileobj(response, file, 1 << 20)
         expected = re.search(r"-([0-9a-f]{8,})\.", path.name)
         with open(partial, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.mask_pasting import paste_masks
 from cellseg_mm.structures.rle_masks import RLEMasks
+
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import MODELS
 
@@ -76,7 +77,7 @@ class CellMaskHead(FCNMaskHead):
         rescale: bool = False,
         activate_map: bool = False,
     ) -> RLEMasks | Tensor:
-        """Masks of one image; with ``rescale`` the boxes are scaled in place, as the stock head does."""
+        """Masks of one image; as in the stock head, ``rescale`` scales the boxes in place."""
         threshold = rcnn_test_cfg.mask_thr_binary
         if threshold < 0:  # the stock head's form for debugging: probabilities as uint8
             return super()._predict_by_feat_single(

@@ -29,12 +29,21 @@ def install() -> bool:
 
     Returns:
         True if the stand-in is in use, False if mmcv's own operators are.
+
+    Raises:
+        ImportError: mmdet was imported first.
     """
     loaded = sys.modules.get(_EXTENSION)
     if loaded is not None:
         return isinstance(loaded, _StandIn)
     if importlib.util.find_spec(_EXTENSION) is not None:
         return False
+    if "mmdet.structures" in sys.modules:
+        # Without operators mmdet imports all the same, and fails when it needs them.
+        raise ImportError(
+            "mmdet was imported before cellseg_mm.ops and has settled for no operators: import "
+            "cellseg_mm.ops first (in a config: first in custom_imports)."
+        )
     sys.modules[_EXTENSION] = _StandIn()
     return True
 

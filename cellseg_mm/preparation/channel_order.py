@@ -50,9 +50,9 @@ class ChannelOrder:
             return None
         if winner < 3 * loser or winner < 3:
             return (
-                f"The channel order {self.order} won by {winner} to {loser} votes of images: look at "
-                "a few of images/train/ (nuclei are blue), and state --channel-order if they are "
-                "brown."
+                f"The channel order {self.order} won by {winner} to {loser} votes of images: look "
+                "at a few of images/train/ (nuclei are blue), and state --channel-order if they "
+                "are brown."
             )
         return None
 

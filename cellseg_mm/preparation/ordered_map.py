@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -33,6 +34,9 @@ def ordered_map(
     Yields:
         The results in the order of the items. An error in any item is raised here, and items that
         have not begun are dropped.
+
+    Raises:
+        OSError: A process was killed.
     """
     workers = min(workers, len(items))
     # `disable=None` leaves the bar out where standard error is no terminal.
@@ -51,6 +55,10 @@ def ordered_map(
             for result in pool.map(function, items):
                 yield result
                 bar.update()
+        except BrokenProcessPool as error:
+            raise OSError(
+                "a worker process was killed, most likely for want of memory; use fewer workers"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cellseg_mm.preparation.problems import InputError, Problem
@@ -48,8 +48,9 @@ def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
     new_parents = _make_parents(out)
     work = out.parent / f".{out.name}.prepare"
     try:
-        lock = _lock(work, out)
+        lock = None
         try:
+            lock = _lock(work, out)
             _recover(work, out)
             _refuse_other_folders(out)
             new = work / "new"
@@ -57,8 +58,14 @@ def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
             yield new
             _exchange(new, out, work / "old")
         finally:
-            shutil.rmtree(work, ignore_errors=True)
-            os.close(lock)
+            if lock is not None:
+                shutil.rmtree(work, ignore_errors=True)
+                os.close(lock)
+            else:
+                # An interrupt may come when the folder is made and not yet locked. Another run's
+                # folder is not empty, and stays.
+                with suppress(OSError):
+                    work.rmdir()
     finally:
         for parent in new_parents:
             # Fails, as it should, where the output came to lie there.

@@ -9,6 +9,7 @@ The format is the one of ``rleToString`` in pycocotools' ``maskApi.c``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -86,45 +87,71 @@ def encode_counts(runs: npt.ArrayLike) -> str:
     return encode_many(values, [0, values.size])[0]
 
 
-def decode_counts(counts: str) -> npt.NDArray[np.int64]:
-    """Read the runs of one mask and check the string on the way.
+def decode_many(
+    counts: Sequence[str],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Read the runs of many masks in one pass and check the strings; inverse of ``encode_many``.
 
-    pycocotools trusts the string: a malformed one makes it read or write outside its buffers.
+    pycocotools trusts a string: a malformed one makes it read or write outside its buffers.
 
     Args:
-        counts: The ``counts`` of COCO's RLE dict, as a str.
+        counts: N strings, the ``counts`` of COCO's RLE dicts.
+
+    Returns:
+        run_values: (R,) int64 run lengths ≥ 0 of all masks, one mask after the other.
+        run_offsets: (N + 1,) int64: the runs of mask i are those from entry i up to entry i + 1.
+
+    Raises:
+        ValueError: A character is outside COCO's alphabet, a string ends within a run, or a run is
+            negative or too long.
+    """
+    ends = np.cumsum([0, *map(len, counts)])
+    try:
+        raw = np.frombuffer("".join(counts).encode("ascii"), np.uint8).astype(np.int64)
+    except UnicodeEncodeError:
+        raise ValueError("The counts hold a character outside COCO's alphabet.") from None
+    raw -= _FIRST_CHARACTER
+    if not raw.size:
+        return np.zeros(0, np.int64), np.zeros(len(ends), np.int64)
+    if raw.min() < 0 or raw.max() > 0x3F:
+        raise ValueError("The counts hold a character outside COCO's alphabet.")
+    if (raw[ends[1:][np.diff(ends) > 0] - 1] >= 0x20).any():
+        raise ValueError("The counts end within a run.")
+    last = np.flatnonzero(raw < 0x20)
+    starts = np.concatenate([[0], last[:-1] + 1])
+    sizes = last + 1 - starts
+    if sizes.max() > _MAX_CHARACTERS:
+        raise ValueError("The counts hold a run of more than 32 bits.")
+    group = np.arange(raw.size) - np.repeat(starts, sizes)
+    runs = np.add.reduceat((raw & 0x1F) << (5 * group), starts)
+    negative = (raw[last] & 0x10) != 0
+    runs[negative] -= np.int64(1) << (5 * sizes[negative])
+
+    offsets = np.searchsorted(last, ends)
+    place = np.arange(runs.size) - np.repeat(offsets[:-1], np.diff(offsets))
+    # Undo the differences, which start at the fourth run, for background and foreground apart: a
+    # running sum over all masks, less what it was before each mask.
+    for first in (1, 2):
+        chosen = np.flatnonzero((place >= first) & (place % 2 == first % 2))
+        sums = np.cumsum(runs[chosen])
+        heads = np.flatnonzero(place[chosen] == first)
+        before = sums[heads] - runs[chosen[heads]]
+        runs[chosen] = sums - np.repeat(before, np.diff(heads, append=len(chosen)))
+    if runs.min() < 0 or runs.max() >> 32:
+        raise ValueError("The counts hold a run that is negative or of more than 32 bits.")
+    return runs, offsets
+
+
+def decode_counts(counts: str) -> npt.NDArray[np.int64]:
+    """Read the runs of one mask; :func:`decode_many` is much faster for many.
+
+    Args:
+        counts: The ``counts`` of COCO's RLE dict.
 
     Returns:
         (R,) int64 run lengths ≥ 0, background first.
 
     Raises:
-        ValueError: A character is outside COCO's alphabet, the string ends within a run, or a run
-            is negative or too long.
+        ValueError: The string is malformed.
     """
-    try:
-        raw = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64)
-    except UnicodeEncodeError:
-        raise ValueError("The counts hold a character outside COCO's alphabet.") from None
-    raw -= _FIRST_CHARACTER
-    if not raw.size:
-        return np.zeros(0, np.int64)
-    if raw.min() < 0 or raw.max() > 0x3F:
-        raise ValueError("The counts hold a character outside COCO's alphabet.")
-    last = np.flatnonzero(raw < 0x20)
-    if not last.size or last[-1] != raw.size - 1:
-        raise ValueError("The counts end within a run.")
-    starts = np.concatenate([[0], last[:-1] + 1])
-    sizes = last + 1 - starts
-    if sizes.max() > _MAX_CHARACTERS:
-        raise ValueError("The counts hold a run of more than 32 bits.")
-
-    group = np.arange(raw.size) - np.repeat(starts, sizes)
-    runs = np.add.reduceat((raw & 0x1F) << (5 * group), starts)
-    negative = (raw[last] & 0x10) != 0
-    runs[negative] -= np.int64(1) << (5 * sizes[negative])
-    # Undo the differences, which start at the fourth run, for background and foreground apart.
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    if runs.min() < 0 or runs.max() >> 32:
-        raise ValueError("The counts hold a run that is negative or of more than 32 bits.")
-    return runs
+    return decode_many([counts])[0]

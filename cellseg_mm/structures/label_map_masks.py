@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import mmcv
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.ops.roi_align_planes import roi_align_planes
 from cellseg_mm.structures.planes import InstanceCrop, instance_extents, pack_planes
+
+import mmcv
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.structures.mask.structures import BaseInstanceMasks
@@ -30,7 +31,8 @@ class LabelMapMasks(BaseInstanceMasks):
     only. Pixels of ids that were not selected count as background.
 
     Masks lie on the host as NumPy arrays. After :meth:`to` they are tensors on a device, where
-    indexing, padding and :meth:`sample` work without leaving it; other operations return host masks.
+    indexing, padding and :meth:`sample` work without leaving it; other operations return masks on
+    the host.
 
     Args:
         planes: (P, H, W) integer instance ids, 0 = background. Kept, not copied.
@@ -49,16 +51,14 @@ class LabelMapMasks(BaseInstanceMasks):
             raise ValueError(f"ids must be (N,), but have the shape {tuple(ids.shape)}.")
         if isinstance(ids, np.ndarray) and ids.size and ids.min() < 1:
             raise ValueError(f"ids must be positive (0 is background), but one is {ids.min()}.")
-        self.planes = planes
-        self.ids = ids
+        self.planes: Any = planes
+        self.ids: Any = ids
 
     @classmethod
     def from_bitmaps(cls, bitmaps: Array) -> LabelMapMasks:
         """Pack (N, H, W) bitmaps; ids are 1 … N in their order."""
         count, height, width = bitmaps.shape
-        crops = (
-            InstanceCrop(i + 1, 0, 0, bitmap.astype(bool)) for i, bitmap in enumerate(bitmaps)
-        )
+        crops = (InstanceCrop(i + 1, 0, 0, bitmap.astype(bool)) for i, bitmap in enumerate(bitmaps))
         return cls(pack_planes(crops, height, width), np.arange(1, count + 1))
 
     @property
@@ -151,7 +151,7 @@ class LabelMapMasks(BaseInstanceMasks):
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> LabelMapMasks:
         """Paste into a larger canvas of background, the upper left corner at (top, left)."""
         shape = (len(self.planes), expanded_h, expanded_w)
-        planes: Array | Tensor
+        planes: Any
         if isinstance(self.planes, Tensor):
             planes = self.planes.new_zeros(shape)
         else:
@@ -174,7 +174,7 @@ class LabelMapMasks(BaseInstanceMasks):
     def translate(
         self,
         out_shape: tuple[int, int],
-        offset: int | tuple[int, int],
+        offset: Any,
         direction: str = "horizontal",
         border_value: int = 0,
         interpolation: str = "nearest",
@@ -194,10 +194,11 @@ class LabelMapMasks(BaseInstanceMasks):
         self._check_border(border_value)
         if direction not in ("horizontal", "vertical", "both"):
             raise ValueError(f"direction={direction!r} is none of horizontal, vertical, both.")
-        if direction == "both":
-            right, down = offset  # type: ignore[misc]
-        else:
-            right, down = (offset, 0) if direction == "horizontal" else (0, offset)  # type: ignore[assignment]
+        right, down = {
+            "both": offset,
+            "horizontal": (offset, 0),
+            "vertical": (0, offset),
+        }[direction]
         if right != int(right) or down != int(down):
             raise ValueError(f"offset={offset}: label maps are shifted by whole pixels only.")
         right, down = int(right), int(down)
@@ -205,7 +206,9 @@ class LabelMapMasks(BaseInstanceMasks):
         height, width = out_shape
         source = host.planes[:, :height, :width]
         planes = np.zeros((len(source), height, width), source.dtype)
-        source = source[:, max(-down, 0) : height - down, max(-right, 0) : width - right]
+        source = source[
+            :, max(-down, 0) : max(height - down, 0), max(-right, 0) : max(width - right, 0)
+        ]
         if source.size:
             top, left = max(down, 0), max(right, 0)
             planes[:, top : top + source.shape[1], left : left + source.shape[2]] = source
@@ -284,7 +287,7 @@ class LabelMapMasks(BaseInstanceMasks):
         """(N,) number of pixels of each instance."""
         return self._extents()[1]
 
-    def get_bboxes(self, dst_type: str = "hbb") -> HorizontalBoxes:
+    def get_bboxes(self, dst_type: str = "hbox") -> HorizontalBoxes:
         """Tight boxes, (N, 4) float32 xyxy, half-open; all zeros for an empty mask.
 
         Raises:

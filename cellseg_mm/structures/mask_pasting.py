@@ -103,8 +103,10 @@ def _chunks(order: Tensor, sides: IntArray) -> Iterator[Tensor]:
         end = begin + 1
         # Not more than twice the padding: windows in a chunk differ by at most 1.4 × in side.
         limit = max(int(sides[begin] * 1.4), 16)
-        while end < len(sides) and sides[end] <= limit and (
-            (end + 1 - begin) * int(sides[end]) ** 2 <= _CHUNK
+        while (
+            end < len(sides)
+            and sides[end] <= limit
+            and ((end + 1 - begin) * int(sides[end]) ** 2 <= _CHUNK)
         ):
             end += 1
         yield order[begin:end]

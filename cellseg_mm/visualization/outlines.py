@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -45,17 +46,11 @@ def draw_outlines(
     canvas = image.copy()
     paint = np.asarray(colours, np.uint8).reshape(-1, 3)
     for cell, colour in zip(cells, paint, strict=True):
-        rows = _nearest(cell.top, cell.bitmap.shape[0], scale, canvas.shape[0])
-        columns = _nearest(cell.left, cell.bitmap.shape[1], scale, canvas.shape[1])
+        rows, source_rows = _nearest(cell.top, cell.bitmap.shape[0], scale, canvas.shape[0])
+        columns, source_columns = _nearest(cell.left, cell.bitmap.shape[1], scale, canvas.shape[1])
         if not (rows.size and columns.size):
             continue  # smaller than a pixel of the picture
-        source_rows, source_columns = (rows + 0.5) // scale, (columns + 0.5) // scale
-        bitmap = cell.bitmap[
-            np.ix_(
-                source_rows.astype(np.int64) - cell.top,
-                source_columns.astype(np.int64) - cell.left,
-            )
-        ]
+        bitmap = cell.bitmap[np.ix_(source_rows, source_columns)]
         window = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         window[outline(bitmap, thickness)] = colour
     return canvas
@@ -123,8 +118,17 @@ def cells_from_rles(
         yield InstanceCrop(i + 1, top, left, bitmap)
 
 
-def _nearest(start: int, length: int, scale: float, limit: int) -> npt.NDArray[np.int64]:
-    """Picture pixels below ``limit`` whose centres lie in [start, start + length) × scale."""
-    first = int(np.ceil(start * scale - 0.5))
-    last = int(np.ceil((start + length) * scale - 0.5))
-    return np.arange(first, min(last, limit))
+def _nearest(
+    start: int, length: int, scale: float, limit: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sample one axis of a crop at the picture's pixel centres.
+
+    Returns:
+        The picture pixels below ``limit`` whose centres lie in [start, start + length) × scale, and
+        the pixel of the crop that each of them shows.
+    """
+    first = math.ceil(start * scale - 0.5)
+    last = math.ceil((start + length) * scale - 0.5)
+    pixels = np.arange(first, min(last, limit))
+    source = np.floor((pixels + 0.5) / scale).astype(np.int64) - start
+    return pixels, source.clip(0, length - 1)  # rounding may lead just outside

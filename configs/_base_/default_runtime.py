@@ -1,43 +1,52 @@
 custom_imports = dict(
     imports=[
-        'cellseg_mm.ops', 'cellseg_mm.datasets', 'cellseg_mm.models', 'cellseg_mm.evaluation.register',
-        'cellseg_mm.engine', 'mmpretrain.models'
+        "cellseg_mm.ops",
+        "cellseg_mm.datasets",
+        "cellseg_mm.models",
+        "cellseg_mm.evaluation.register",
+        "cellseg_mm.engine",
+        "mmpretrain.models",
     ],
-    allow_failed_imports=False)
-default_scope = 'mmdet'
+    allow_failed_imports=False,
+)
+default_scope = "mmdet"
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=10),
+    param_scheduler=dict(type="ParamSchedulerHook"),
     checkpoint=dict(
-        type='BestCheckpointHook',
+        type="BestCheckpointHook",
         interval=1,
         max_keep_ckpts=2,
-        save_best='coco/segm_mAP',
-        rule='greater',
-        backend_args=dict(backend='atomic')),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+        save_best="coco/segm_mAP",
+        rule="greater",
+        backend_args=dict(backend="atomic"),
+    ),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+)
 custom_hooks = [
     dict(
-        type='ResumableEarlyStoppingHook',
-        monitor='coco/segm_mAP',
-        rule='greater',
-        min_delta=0.,
-        patience=5),
-    dict(type='LearningCurvesHook'),
-    dict(type='OverlayHook'),
+        type="ResumableEarlyStoppingHook",
+        monitor="coco/segm_mAP",
+        rule="greater",
+        min_delta=0.0,
+        patience=5,
+    ),
+    dict(type="LearningCurvesHook"),
+    dict(type="OverlayHook"),
 ]
 
 env_cfg = dict(
     cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
 randomness = dict(seed=0)
 
-vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
-log_level = 'INFO'
+vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
+visualizer = dict(type="DetLocalVisualizer", vis_backends=vis_backends, name="visualizer")
+log_processor = dict(type="LogProcessor", window_size=50, by_epoch=True)
+log_level = "INFO"
 load_from = None
 resume = False

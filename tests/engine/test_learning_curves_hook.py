@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import pytest
 import torch
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import LoggerHook
 from mmengine.model import BaseModel
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, get_priority
 from mmengine.runner import runner as runner_module
 from torch import nn
 
@@ -56,6 +56,7 @@ def train(work_dir: Path, epochs: int, resume: bool) -> None:
     data = {
         "dataset": list(torch.ones(8, 2)),
         "batch_size": 2,
+        "collate_fn": {"type": "default_collate"},
         "sampler": {"type": "DefaultSampler", "shuffle": False},
     }
     Runner(
@@ -63,7 +64,7 @@ def train(work_dir: Path, epochs: int, resume: bool) -> None:
         work_dir=str(work_dir),
         train_dataloader=data,
         val_dataloader=data,
-        val_evaluator=Score(),
+        val_evaluator=Evaluator(Score()),
         val_cfg={},
         train_cfg={"by_epoch": True, "max_epochs": epochs},
         optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.01}},
@@ -122,8 +123,5 @@ def test_a_failure_to_draw_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptur
 
 def test_is_registered_and_runs_after_the_logger() -> None:
     hook = HOOKS.build({"type": "LearningCurvesHook"})
-    from mmengine.hooks.hook import Hook
-    from mmengine.hooks.priority import get_priority
-
-    assert isinstance(hook, Hook)
+    assert isinstance(hook, LearningCurvesHook)
     assert get_priority(hook.priority) > get_priority(LoggerHook.priority)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -302,3 +304,18 @@ def test_truth_against_itself_is_exactly_one(scene: tuple) -> None:
     metrics = cell_metrics([score(truth, truth, classes, classes)], CLASSES)
     for key in ("bPQ", "mPQ", "mPQ+", "AJI", "AJI+", "Dice", "F1", "threat_score_75"):
         assert metrics[key] == 1 or (not truth.any() and np.isnan(metrics[key]))
+
+
+@pytest.mark.shared_data
+def test_real_truth_against_itself_is_exactly_one(shared_data: Path) -> None:
+    statistics = []
+    for folder in sorted((shared_data / "consep" / "test_gt").iterdir())[:3]:
+        files = sorted(folder.glob("class*.tif"))
+        planes = np.stack([tifffile.imread(path) for path in files]).astype(np.int32)
+        classes = np.zeros(planes.max() + 1, np.int64)
+        for plane, path in zip(planes, files, strict=True):
+            classes[np.unique(plane)] = int(path.stem.removeprefix("class")) - 1
+        statistics.append(image_statistics(planes, planes, classes, classes, 4))
+    metrics = cell_metrics(statistics, ("other", "inflammatory", "epithelial", "spindle"))
+    for key in ("bPQ", "mPQ", "mPQ+", "AJI", "AJI+", "Dice", "F1", "R2"):
+        assert metrics[key] == 1, key

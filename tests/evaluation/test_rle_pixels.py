@@ -49,9 +49,9 @@ def test_bad_masks_are_named() -> None:
     good = encode(np.eye(4, dtype=bool))
     with pytest.raises(ValueError, match=r"Mask 1 has the size \[4, 5\]"):
         rle_pixels([good, good | {"size": [4, 5]}], 4, 4)
-    with pytest.raises(ValueError, match="Mask 0 has malformed counts"):
-        rle_pixels([good | {"counts": "\x7f"}], 4, 4)
-    with pytest.raises(ValueError, match="Mask 0 has malformed counts"):
+    with pytest.raises(ValueError, match=r"Mask 1 is malformed: .* alphabet"):
+        rle_pixels([good, good | {"counts": "\x7f"}], 4, 4)
+    with pytest.raises(ValueError, match="counts of mask 0 are a list"):
         rle_pixels([good | {"counts": [3, 13]}], 4, 4)
     with pytest.raises(ValueError, match="mask 1 cover 25 pixels"):
         rle_pixels([good, encode(np.eye(5, dtype=bool)) | {"size": [4, 4]}], 4, 4)

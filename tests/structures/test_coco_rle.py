@@ -1,15 +1,15 @@
 """The RLE codec against pycocotools and strings worked out by hand."""
 
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from cellseg_mm.structures.coco_rle import decode_counts, encode_counts, encode_many
+from cellseg_mm.structures.coco_rle import decode_counts, decode_many, encode_counts, encode_many
 
 bitmaps = hnp.arrays(
     np.uint8,
@@ -119,3 +119,41 @@ def test_runs_out_of_range_are_refused(runs):
 def test_offsets_that_do_not_cover_the_runs_are_refused(offsets):
     with pytest.raises(ValueError, match="offsets"):
         encode_many([1, 2, 3], offsets)
+
+
+RUNS = st.lists(st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1)), max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(RUNS, max_size=5))
+def test_runs_of_many_masks(masks: list[list[int]]) -> None:
+    values, offsets = decode_many([encode_counts(runs) for runs in masks])
+    assert len(offsets) == len(masks) + 1
+    assert [values[a:b].tolist() for a, b in pairwise(offsets)] == masks
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(min_codepoint=40, max_codepoint=130), max_size=12))
+def test_refuses_what_one_by_one_refuses(counts: str) -> None:
+    good = encode_counts([3, 4, 5, 6])
+    try:
+        runs = decode_counts(counts).tolist()
+    except ValueError as error:
+        with pytest.raises(ValueError, match=str(error)):
+            decode_many([counts, good])
+    else:
+        values, offsets = decode_many([good, counts, good])
+        assert values[offsets[1] : offsets[2]].tolist() == runs
+
+
+def test_a_run_does_not_go_on_in_the_next_mask() -> None:
+    with pytest.raises(ValueError, match="end within a run"):
+        decode_many([chr(48 + 0x21), "1"])
+
+
+def test_nothing_to_read() -> None:
+    values, offsets = decode_many([])
+    assert (values.size, offsets.tolist()) == (0, [0])
+    values, offsets = decode_many(["", ""])
+    assert (values.size, offsets.tolist()) == (0, [0, 0, 0])
+    assert np.issubdtype(values.dtype, np.int64)

@@ -126,7 +126,9 @@ def test_draws_whatever_there_is(tmp_path: Path, history: History) -> None:
 
 def test_marks_the_best_epoch_and_names_every_line(tmp_path: Path) -> None:
     terms = ["loss", "loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_mask"]
-    training = [{"epoch": e, "step": 5 * e, "lr": 0.1} | dict.fromkeys(terms, 1 / e) for e in (1, 2)]
+    training = [
+        {"epoch": e, "step": 5 * e, "lr": 0.1} | dict.fromkeys(terms, 1 / e) for e in (1, 2)
+    ]
     validation = [
         {"step": epoch, "segm_mAP": m, "segm_mAP_50": m + 0.2, "segm_mAP_75": m + 0.1}
         for epoch, m in ((1, 0.25), (2, 0.5), (3, float("nan")), (4, 0.375))

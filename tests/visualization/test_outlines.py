@@ -92,9 +92,7 @@ def test_reduced_cells_cover_the_pixels_whose_centres_they_hold(
     top: int, left: int, scale: float
 ) -> None:
     size = max(1, round(20 * scale))
-    drawn = draw_outlines(
-        black(size, size), [block(8, 7, top, left)], [RED], scale, thickness=100
-    )
+    drawn = draw_outlines(black(size, size), [block(8, 7, top, left)], [RED], scale, thickness=100)
     centres = (np.arange(size) + 0.5) / scale
     rows = (centres >= top) & (centres < top + 8)
     columns = (centres >= left) & (centres < left + 7)

@@ -13,11 +13,12 @@ import albumentations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms.base import BaseTransform
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import instance_extents
+
+from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 
@@ -115,7 +116,9 @@ def _build(config: dict[str, Any]) -> Any:
     arguments = dict(config)
     name = arguments.pop("type")
     cls = getattr(albumentations, name, None)
-    if not (inspect.isclass(cls) and issubclass(cls, (albumentations.BasicTransform, _COMPOSITION))):
+    if not (
+        inspect.isclass(cls) and issubclass(cls, (albumentations.BasicTransform, _COMPOSITION))
+    ):
         raise ValueError(
             f"Albumentations {albumentations.__version__} has no transform {name!r}"
             f"{_nearest(name, dir(albumentations))}."

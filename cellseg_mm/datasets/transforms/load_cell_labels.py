@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmcv.transforms.base import BaseTransform
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import read_planes
+
+from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 

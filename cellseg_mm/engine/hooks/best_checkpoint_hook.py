@@ -20,6 +20,8 @@ class BestCheckpointHook(CheckpointHook):
     ``max_keep_ckpts`` of 2 or more and ``backend_args=dict(backend="atomic")``.
     """
 
+    best_ckpt_path: str | None
+
     def after_val_epoch(self, runner: Any, metrics: dict[str, float]) -> None:
         """Save the best checkpoint if this is one, and the epoch's with the hooks' new state."""
         super().after_val_epoch(runner, metrics)

@@ -23,7 +23,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
     priority = "LOW"
 
     def before_run(self, runner: Any) -> None:
-        """Nothing: the stock hook looks into the training loop here, which builds it in tests too."""
+        """Nothing: the stock hook looks into the training loop, which builds it in tests too."""
 
     def before_train(self, runner: Any) -> None:
         """Take up the state of a resumed run, and stop at once if that run had stopped."""

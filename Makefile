@@ -1,0 +1,43 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CONFIG := configs/mask-rcnn_convnext-atto_fpn_demo.py
+DEMO := work_dirs/demo
+OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo
+
+.PHONY: setup demo test bench clean
+
+setup: $(INSTALLED)
+
+# Built anew only when a list of packages changes. The last line but one: two dependencies bring two
+# builds of OpenCV that overwrite each other; the headless one needs no libGL.
+$(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --force-reinstall opencv-python-headless
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Synthetic cells -> training -> scores -> submission -> pictures, on a CPU.
+demo: $(INSTALLED)
+	rm -rf data/demo-raw data/demo $(DEMO)
+	$(BIN)/python data_prep/synthesize.py data/demo-raw --images 40
+	$(BIN)/python data_prep/prepare.py data/demo-raw --out data/demo --val-fraction 0.2
+	$(BIN)/python tools/train.py $(CONFIG) $(OPTIONS)
+	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS) --submission $(DEMO)/submission.zip
+	$(BIN)/python tools/validate_submission.py $(DEMO)/submission.zip data/demo-raw/test_image_name_to_ids.json
+	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS)
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# Ratios against stock MMDetection, measured in one run.
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf $(VENV) data/demo-raw data/demo $(DEMO)

@@ -1,0 +1,147 @@
+"""mmcv's operators on torchvision's kernels, against plain torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from cellseg_mm.ops.mmcv_ext import install
+
+import mmcv.ops
+
+
+def reference_roi_align(
+    features: Tensor, rois: Tensor, out: int, scale: float, ratio: int, aligned: bool
+) -> Tensor:
+    """RoIAlign by its definition, one sample at a time; differentiable."""
+    _, channels, height, width = features.shape
+    rows = []
+    for roi in rois:
+        image = features[int(roi[0])]
+        offset = 0.5 if aligned else 0.0
+        x1, y1, x2, y2 = (float(v) * scale - offset for v in roi[1:])
+        roi_w, roi_h = x2 - x1, y2 - y1
+        if not aligned:
+            roi_w, roi_h = max(roi_w, 1.0), max(roi_h, 1.0)
+        bin_w, bin_h = roi_w / out, roi_h / out
+        grid_w = ratio or math.ceil(bin_w)
+        grid_h = ratio or math.ceil(bin_h)
+        cells = []
+        for row in range(out):
+            for column in range(out):
+                total = features.new_zeros(channels)
+                for iy in range(grid_h):
+                    for ix in range(grid_w):
+                        y = y1 + row * bin_h + (iy + 0.5) * bin_h / grid_h
+                        x = x1 + column * bin_w + (ix + 0.5) * bin_w / grid_w
+                        if not (-1 <= y <= height and -1 <= x <= width):
+                            continue
+                        y, x = max(y, 0.0), max(x, 0.0)
+                        top, left = min(int(y), height - 1), min(int(x), width - 1)
+                        bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+                        ly = y - top if top < height - 1 else 0.0
+                        lx = x - left if left < width - 1 else 0.0
+                        total = total + (
+                            image[:, top, left] * (1 - ly) * (1 - lx)
+                            + image[:, top, right] * (1 - ly) * lx
+                            + image[:, bottom, left] * ly * (1 - lx)
+                            + image[:, bottom, right] * ly * lx
+                        )
+                cells.append(total / max(grid_h * grid_w, 1))
+        rows.append(torch.stack(cells, 1).view(channels, out, out))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_roi_align_forward_and_backward(aligned: bool, ratio: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 12, 15, generator=generator, dtype=torch.float64)
+    rois = torch.tensor(
+        [
+            [0, 1.3, 2.1, 17.9, 20.2],
+            [1, -4.0, -3.0, 9.0, 30.5],  # over the border
+            [1, 20.0, 5.0, 20.4, 5.3],  # smaller than a pixel
+            [0, 0.0, 0.0, 30.0, 24.0],
+        ],
+        dtype=torch.float64,
+    )
+    weights = torch.randn(4, 3, 3, 3, generator=generator, dtype=torch.float64)
+    results = []
+    for function in (
+        lambda x: mmcv.ops.roi_align(x, rois, 3, 0.5, ratio, "avg", aligned),
+        lambda x: reference_roi_align(x, rois, 3, 0.5, ratio, aligned),
+    ):
+        leaf = features.clone().requires_grad_()
+        output = function(leaf)
+        (output * weights).sum().backward()
+        results.append((output.detach(), leaf.grad))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-10)
+
+
+def test_roi_align_of_half_precision_keeps_coordinates_exact() -> None:
+    # In bfloat16 the coordinate 1001 would become 1000.
+    features = torch.arange(1010.0).expand(1, 1, 4, 1010).to(torch.bfloat16)
+    roi = torch.tensor([[0, 1001.0, 0.0, 1003.0, 2.0]])
+    output = mmcv.ops.roi_align(features, roi, 1, 1.0, 1, "avg", True)
+    assert output.dtype == torch.bfloat16
+    expected = reference_roi_align(features.float(), roi, 1, 1.0, 1, True)
+    assert output.float().item() == expected.to(torch.bfloat16).float().item()
+
+
+def reference_nms(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list[int]:
+    order = sorted(range(len(boxes)), key=lambda i: -scores[i].item())
+    kept: list[int] = []
+    for i in order:
+        for j in kept:
+            x1, y1 = torch.maximum(boxes[i, :2], boxes[j, :2])
+            x2, y2 = torch.minimum(boxes[i, 2:], boxes[j, 2:])
+            inter = max(x2 - x1 + offset, 0.0) * max(y2 - y1 + offset, 0.0)
+            sides_i = boxes[i, 2:] - boxes[i, :2] + offset
+            sides_j = boxes[j, 2:] - boxes[j, :2] + offset
+            if inter / (sides_i.prod() + sides_j.prod() - inter) > threshold:
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    count=st.integers(0, 25),
+    threshold=st.sampled_from([0.2, 0.5, 0.7]),
+    offset=st.sampled_from([0, 1]),
+    seed=st.integers(0, 1 << 16),
+)
+def test_nms(count: int, threshold: float, offset: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * 20
+    boxes = torch.cat([corner, corner + torch.rand(count, 2, generator=generator) * 15 + 1], 1)
+    scores = torch.rand(count, generator=generator)
+    _, kept = mmcv.ops.nms(boxes, scores, threshold, offset=offset)
+    assert kept.tolist() == reference_nms(boxes, scores, threshold, offset)
+
+
+@pytest.mark.skipif(
+    type(sys.modules["mmcv._ext"]).__name__ != "_StandIn", reason="this mmcv is compiled"
+)
+def test_another_operator_names_itself_and_the_way_out() -> None:
+    boxes, scores = torch.rand(3, 4), torch.rand(3)
+    with pytest.raises(NotImplementedError, match=r"'softnms'.*MMCV_WITH_OPS"):
+        mmcv.ops.soft_nms(boxes, scores)
+    with pytest.raises(NotImplementedError, match="pool_mode='max'"):
+        mmcv.ops.roi_align(torch.rand(1, 1, 4, 4), torch.rand(1, 5), 2, 1.0, 1, "max", True)
+
+
+def test_a_compiled_mmcv_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mmcv._ext")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert install() is False
+    assert "mmcv._ext" not in sys.modules
