@@ -1,4 +1,4 @@
-"""A dense image with its truth, as one and the same sample for stock MMDetection and this project."""
+"""A dense image with its truth, the same sample for stock MMDetection and this project."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import pack_planes, read_planes
+
 from mmdet.structures.mask import BitmapMasks
 
 

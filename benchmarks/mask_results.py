@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
 import torch
 import torch.nn.functional as F
-from cellseg_mm.models.cell_mask_head import CellMaskHead
 from measurement import Measurement, Target, require, time_both
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from peak_memory import available_bytes, peak_extra_bytes
+
+from cellseg_mm.models.cell_mask_head import CellMaskHead
+
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.structures.mask import encode_mask_results
 
 STAGE = "paste + encode"
 

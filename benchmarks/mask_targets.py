@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dense_scene import DenseScene, prepared_scene, synthetic_scene  # isort: skip
 import torch
-from cellseg_mm.models.cell_mask_head import CellMaskHead
+from dense_scene import DenseScene, prepared_scene, synthetic_scene
 from measurement import Measurement, Target, require, time_both
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+
+from cellseg_mm.models.cell_mask_head import CellMaskHead
+
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 
 STAGE = "mask targets"
 POSITIVES = 128

@@ -74,8 +74,10 @@ class Measurement:
         value = self.ratio if self.target.quantity == "ratio" else self.ours
         if value is None:
             return None
-        return value >= self.target.value if self.target.bound == "at least" else (
-            value <= self.target.value
+        return (
+            value >= self.target.value
+            if self.target.bound == "at least"
+            else (value <= self.target.value)
         )
 
     def as_record(self) -> dict[str, Any]:

@@ -14,17 +14,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
-import cellseg_mm.models  # noqa: F401
 import numpy as np
 import torch
 from dense_scene import synthetic_scene
 from measurement import Measurement, require
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+
+import cellseg_mm.models  # noqa: F401
+from cellseg_mm.engine.bf16_optim_wrapper import Bf16OptimWrapper
+
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STAGE = "training step"
@@ -72,11 +74,7 @@ def step_cost(
 ) -> tuple[float, float]:
     """Images/s and peak bytes of device memory (nan on a CPU)."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
-    wrapper = (
-        AmpOptimWrapper(dtype="bfloat16", optimizer=optimizer)
-        if bf16
-        else OptimWrapper(optimizer=optimizer)
-    )
+    wrapper = (Bf16OptimWrapper if bf16 else OptimWrapper)(optimizer=optimizer)
     cuda = next(model.parameters()).is_cuda
     for _ in range(1 if not cuda else 3):
         model.train_step(copy.deepcopy(batch), wrapper)

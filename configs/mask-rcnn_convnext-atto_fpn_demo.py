@@ -17,3 +17,16 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
+
+max_epochs = 12
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(
+        type="CosineAnnealingLR",
+        by_epoch=True,
+        begin=0,
+        end=max_epochs,
+        T_max=max_epochs,
+        eta_min=0.0,
+    )
+]

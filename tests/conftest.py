@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import cellseg_mm.ops  # noqa: F401  (before what imports mmcv.ops, in whatever order tests run)
+# One thread a test process, since there is one process a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cellseg_mm.ops  # noqa: F401  (before what imports mmcv.ops, whatever test comes first)
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -25,3 +30,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data sets, which are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set in the prepared layout: 6 train, 2 val, 2 test images."""
+    from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
+
+    folder = tmp_path_factory.mktemp("prepared")
+    script = _REPOSITORY / "data_prep" / "synthesize.py"
+    arguments = ["--images", "8", "--test-images", "2", "--size", "96", "--cells", "14"]
+    subprocess.run([sys.executable, script, folder / "raw", *arguments], check=True)
+    prepare_dataset(
+        PrepareOptions(raw=folder / "raw", out=folder / "cell", val_fraction=0.25, workers=1)
+    )
+    return folder / "cell"

@@ -61,22 +61,16 @@ class CellDataset(CocoDataset):
                 "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
             )
         samples: list[dict[str, Any]] = super().load_data_list()
-        missing = set(self.metainfo["classes"]) - self._category_names
-        if missing:
-            raise ValueError(
-                f"{self.ann_file} has no category {', '.join(sorted(missing))}; it has "
-                f"{', '.join(sorted(self._category_names))}: set metainfo.classes to those."
-            )
         return samples
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """Turn an image record and its annotations into a sample."""
         image = raw_data_info["raw_img_info"]
-        self._category_names = {c["name"] for c in self.coco.dataset["categories"]}
+        labels = self._labels()
         records = [
             record
             for record in raw_data_info["raw_ann_info"]
-            if record["category_id"] in self.cat2label and not record.get("iscrowd")
+            if record["category_id"] in labels and not record.get("iscrowd")
         ]
         xywh = np.array([r["bbox"] for r in records], np.float32).reshape(-1, 4)
         sample = {
@@ -85,7 +79,7 @@ class CellDataset(CocoDataset):
             "height": image["height"],
             "width": image["width"],
             "bboxes": np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-            "labels": np.array([self.cat2label[r["category_id"]] for r in records], np.int64),
+            "labels": np.array([labels[r["category_id"]] for r in records], np.int64),
             "instance_ids": np.array([r["instance_id"] for r in records], np.int64),
         }
         if "label_file" in image:
@@ -93,6 +87,17 @@ class CellDataset(CocoDataset):
         if "patient" in image:
             sample["patient"] = image["patient"]
         return sample
+
+    def _labels(self) -> dict[int, int]:
+        """Label of each category id, by name; the stock class goes by the order of the file."""
+        ids = {category["name"]: category["id"] for category in self.coco.dataset["categories"]}
+        missing = [name for name in self.metainfo["classes"] if name not in ids]
+        if missing:
+            raise ValueError(
+                f"{self.ann_file} has no category {', '.join(missing)}; it has "
+                f"{', '.join(ids)}: set metainfo.classes to those."
+            )
+        return {ids[name]: label for label, name in enumerate(self.metainfo["classes"])}
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of the cells of image ``idx``, for samplers that balance classes."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
+from torch.utils.data import DataLoader
 
 # What the runner reads from a config though no base file has to set it.
 _RUNNER_KEYS = {"work_dir", "load_from", "resume", "auto_scale_lr", "find_unused_parameters"}
@@ -51,7 +52,7 @@ def _check(config: Config, dotted: str) -> None:
                 f"{part!r}."
             )
         if part not in node:
-            allowed = _RUNNER_KEYS if depth == 0 else _arguments(node.get("type"))
+            allowed = _allowed(node, parts[depth - 1] if depth else "")
             if part in allowed:
                 return  # what lies below is the class's own affair
             raise ValueError(
@@ -84,6 +85,13 @@ def _paths(node: Any, prefix: str = "") -> Iterator[str]:
         path = f"{prefix}{key}"
         yield path
         yield from _paths(value, f"{path}.")
+
+
+def _allowed(node: Mapping[str, Any], name: str) -> set[str]:
+    """Keys that a part of a config may have beyond those it has."""
+    if not name:
+        return _RUNNER_KEYS
+    return _arguments(DataLoader if name.endswith("_dataloader") else node.get("type"))
 
 
 def _arguments(name: Any) -> set[str]:

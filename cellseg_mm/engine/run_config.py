@@ -37,12 +37,16 @@ def load_config(
         raise ValueError(f"The config {path} does not exist: choose one from configs/.")
     config = Config.fromfile(path)
     epochs = config.get("max_epochs")
-    apply_overrides(config, parse_options(options or []))
+    overrides = parse_options(options or [])
+    apply_overrides(config, overrides)
     _spread_data_root(config)
     if epochs is not None and config.max_epochs != epochs:
-        _spread_max_epochs(config, epochs)
+        _spread_max_epochs(config, epochs, keep_loop="train_cfg.max_epochs" in overrides)
     if "metainfo" in config:
         _spread_classes(config)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        if loader.get("num_workers") == 0:
+            loader.persistent_workers = False  # torch refuses it without workers
     config.work_dir = work_dir or config.get("work_dir") or str(Path("work_dirs", Path(path).stem))
     config.launcher = launcher
     if launcher != "none" and not torch.cuda.is_available():
@@ -94,8 +98,9 @@ def _replace_prefix(node: Any, old: str, new: str) -> Any:
     return node
 
 
-def _spread_max_epochs(config: Config, before: int) -> None:
-    config.train_cfg.max_epochs = config.max_epochs
+def _spread_max_epochs(config: Config, before: int, keep_loop: bool) -> None:
+    if not keep_loop:
+        config.train_cfg.max_epochs = config.max_epochs
     for scheduler in config.param_scheduler:
         for key in ("end", "T_max"):
             if scheduler.get("by_epoch", True) and scheduler.get(key) == before:

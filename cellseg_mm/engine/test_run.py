@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_torch_safe_globals
 
 
 def choose_evaluation(
@@ -62,6 +65,15 @@ def load_weights(runner: Runner, checkpoint: str) -> None:
             f"The checkpoint {checkpoint} does not exist: train first, or look for best_*.pth in "
             "the work dir."
         )
+    try:
+        # MMEngine would run code from a file that cannot be read safely.
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
+            torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f"{checkpoint} is not a checkpoint that can be read without running code from it: "
+            "choose one that tools/train.py wrote."
+        ) from error
     try:
         runner.load_checkpoint(checkpoint, map_location="cpu", strict=True)
     except RuntimeError as error:

@@ -12,13 +12,12 @@ _CHUNK = 1 << 22
 
 
 class _Axis(NamedTuple):
-    """Bilinear sampling along one axis; all (R, samples)."""
+    """Bilinear sampling along one axis, all (R, samples); points outside weigh nothing."""
 
     low: Tensor
     high: Tensor
     weight_low: Tensor
     weight_high: Tensor
-    inside: Tensor
 
 
 def roi_align_planes(
@@ -81,7 +80,8 @@ def _axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> _Axi
     low = position.to(torch.int64).clamp(max=length - 1)
     high = (low + 1).clamp(max=length - 1)
     weight_high = torch.where(low == length - 1, 0.0, position - low)
-    return _Axis(low, high, 1 - weight_high, weight_high, inside)
+    weight_low = torch.where(inside, 1 - weight_high, 0.0)
+    return _Axis(low, high, weight_low, torch.where(inside, weight_high, 0.0))
 
 
 def _bilinear(planes: Tensor, ids: Tensor, y: _Axis, x: _Axis) -> Tensor:
@@ -89,13 +89,16 @@ def _bilinear(planes: Tensor, ids: Tensor, y: _Axis, x: _Axis) -> Tensor:
     width = planes.shape[2]
     flat = planes.flatten(1)
     ids = ids[:, None, None].to(planes.dtype)
-    value: Tensor | float = 0.0
+    value: Tensor | None = None
     for row, weight_row in ((y.low, y.weight_low), (y.high, y.weight_high)):
+        first_pixel = (row * width)[:, :, None]
         for column, weight_column in ((x.low, x.weight_low), (x.high, x.weight_high)):
-            index = row[:, :, None] * width + column[:, None, :]
-            present = flat[0][index] == ids
+            index = first_pixel + column[:, None, :]
+            present = flat[0].take(index) == ids
             for plane in flat[1:]:
-                present |= plane[index] == ids
-            value = value + weight_row[:, :, None] * weight_column[:, None, :] * present
-    assert isinstance(value, Tensor)
-    return value * (y.inside[:, :, None] & x.inside[:, None, :])
+                present |= plane.take(index) == ids
+            share = weight_row[:, :, None] * weight_column[:, None, :]
+            share *= present
+            value = share if value is None else value.add_(share)
+    assert value is not None
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import random
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -78,8 +79,7 @@ class AlbuLabelMaps(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Warp ``results`` in place and return it."""
-        # Compose keeps a generator of its own, which forked workers would share.
-        self._compose.set_random_seed(int(np.random.randint(1 << 31)))  # noqa: NPY002
+        self._seed()
         inputs = {"image": cv2.cvtColor(results["img"], cv2.COLOR_BGR2RGB)}
         masks: LabelMapMasks | None = results.get("gt_masks")
         if masks is not None:
@@ -91,6 +91,16 @@ class AlbuLabelMaps(BaseTransform):
         if masks is not None:
             self._rebuild(results, masks.ids, outputs["masks"])
         return results
+
+    def _seed(self) -> None:
+        """Give all transforms one pair of generators, seeded from NumPy's global one.
+
+        Left alone, they would keep generators of their own, which forked workers share. Compose's
+        ``set_random_seed`` gives each transform the same seed, so that those with p=0.5 are applied
+        together or not at all.
+        """
+        seed = int(np.random.randint(1 << 31))  # noqa: NPY002
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
 
     def _rebuild(
         self, results: dict[str, Any], ids: npt.NDArray[np.int64], warped: npt.NDArray[Any]

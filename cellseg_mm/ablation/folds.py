@@ -1,0 +1,156 @@
+"""Folds without copies: annotation files of a fold, derived from those of the prepared data set.
+
+The images stay where they are. A fold's ``train.json`` and ``val.json`` hold the records of the
+prepared ``train.json`` and ``val.json``, dealt out anew by a split file with k folds. ``DIR/splits/``
+gets one from ``data_prep/prepare.py RAW --out DIR --folds K --fold i`` and keeps it afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cellseg_mm.preparation.coco_annotations import coco_dataset
+from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.splits import Fold, SplitArguments, read_split
+
+_PARTS = ("train", "val")
+
+
+def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
+    """Write the annotation files of all folds.
+
+    The same data and split give the same bytes. Annotation ids count from 1 in each file.
+
+    Args:
+        data: Folder of a prepared data set.
+        folds: Number of folds, of which ``data/splits/`` has one split file; or the path of the
+            file, relative to ``data``.
+        out: Folder to write ``fold-<i>/{train,val}.json`` into.
+
+    Returns:
+        The folders of the folds.
+
+    Raises:
+        ValueError: There is no such split file, or it does not split the images of this data set.
+    """
+    prepared = [_read_annotations(data / "annotations" / f"{part}.json") for part in _PARTS]
+    images = {Path(image["file_name"]).stem: image for p in prepared for image in p["images"]}
+    classes = [category["name"] for category in prepared[0]["categories"]]
+    of_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images.values()}
+    for content in prepared:
+        for annotation in content["annotations"]:
+            record = {key: value for key, value in annotation.items() if key != "id"}
+            of_image[annotation["image_id"]].append(record)
+
+    folders = []
+    for number, fold in enumerate(_read_folds(data, folds, list(images))):
+        folder = out / f"fold-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, names in (("train", fold.train), ("val", fold.val)):
+            members = sorted((images[name] for name in names), key=lambda image: image["id"])
+            annotations = (record for image in members for record in of_image[image["id"]])
+            _write_json(folder / f"{part}.json", coco_dataset(members, annotations, classes))
+        folders.append(folder)
+    return folders
+
+
+def select_fold(config: Any, folder: Path) -> None:
+    """Let a config train and validate on a fold; in place.
+
+    Args:
+        config: The config of a run, on the data set that the fold was derived from.
+        folder: One of those that :func:`write_folds` returned.
+
+    Raises:
+        ValueError: A loader or the validation's metric does not use the prepared split, so that a
+            fold cannot take its place.
+    """
+    for key, part in (
+        ("train_dataloader", "train"),
+        ("val_dataloader", "val"),
+        ("val_evaluator", "val"),
+    ):
+        found = False
+        for node in _with_ann_file(config.get(key)):
+            if not Path(node["ann_file"]).match(f"annotations/{part}.json"):
+                raise ValueError(
+                    f"{key} reads {node['ann_file']}, not annotations/{part}.json: folds need a "
+                    "config that uses the prepared split."
+                )
+            node["ann_file"] = str((folder / f"{part}.json").absolute())
+            found = True
+        if not found and key.endswith("dataloader"):
+            raise ValueError(f"{key} has no ann_file: folds cannot be selected.")
+
+
+def annotation_files(config: Any) -> list[Path]:
+    """The annotation files that a config trains and validates on, without repetition."""
+    files: dict[Path, None] = {}
+    for key in ("train_dataloader", "val_dataloader", "val_evaluator"):
+        for node in _with_ann_file(config.get(key)):
+            files[Path(node.get("data_root") or "", node["ann_file"])] = None
+    return list(files)
+
+
+def _with_ann_file(node: Any) -> Iterator[Any]:
+    """All dicts below a node that name an annotation file."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("ann_file"), str):
+            yield node
+        for value in node.values():
+            yield from _with_ann_file(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _with_ann_file(value)
+
+
+def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
+    if isinstance(folds, str):
+        path = data / folds
+        count = len(_read_json(path).get("folds", []))
+    else:
+        found = sorted((data / "splits").glob(f"{folds}-folds_*.json"))
+        if not found:
+            raise ValueError(
+                f"{data}/splits has no split into {folds} folds: write one with "
+                f"'python data_prep/prepare.py RAW --out {data} --folds {folds} --fold 0'."
+            )
+        if len(found) > 1:
+            raise ValueError(
+                f"{data}/splits has several splits into {folds} folds: set `folds` to one of "
+                f"{', '.join(f'splits/{path.name}' for path in found)}."
+            )
+        path, count = found[0], folds
+    try:
+        return read_split(path, SplitArguments(0.0, count, 0, None), names)
+    except BadFileError as error:
+        raise ValueError(str(error)) from error
+
+
+def _read_annotations(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if not {"images", "annotations", "categories"} <= content.keys():
+        raise ValueError(f"{path} is not a COCO file: prepare the data set again.")
+    return content
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} does not exist: write it with 'python data_prep/prepare.py RAW --out DIR'."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): prepare the data set again.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,218 @@
+"""Train and test what an ablation still lacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cellseg_mm.ablation.child_process import exclusive, run_logged
+from cellseg_mm.ablation.first_batches import FirstBatches, record_first_batches
+from cellseg_mm.ablation.folds import write_folds
+from cellseg_mm.ablation.ladder import Ladder
+from cellseg_mm.ablation.model_cost import measure_model
+from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
+from cellseg_mm.ablation.run_result import RunResult, read_result
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """The commands that a run consists of.
+
+    Attributes:
+        train: Path of tools/train.py.
+        test: Path of tools/test.py.
+    """
+
+    train: Path
+    test: Path
+
+
+def run_ladder(
+    ladder: Ladder,
+    data: str | None,
+    out: Path,
+    scripts: Scripts,
+    on_change: Callable[[Sequence[RunResult]], None],
+    say: Callable[[str], None],
+) -> list[RunResult]:
+    """Run every row × fold × seed that is not done; go on after a failure.
+
+    All rows of one fold and seed come before the next fold and seed, so that what is there early
+    compares like with like. May be killed anywhere: the next call continues.
+
+    Args:
+        ladder: The ablation.
+        data: Folder of the prepared data set, instead of the ladder's.
+        out: Folder of everything.
+        scripts: How to train and test.
+        on_change: Called with all results after each run, and before the first.
+        say: Called with a line for people when something begins or fails.
+
+    Returns:
+        All results, row by row.
+
+    Raises:
+        ValueError: The folds cannot be made, or another process is at work in ``out``.
+    """
+    with exclusive(out) as lock:
+        data = data or ladder.data
+        folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
+        if ladder.folds is not None:
+            folders = write_folds(_common_data_root(ladder, data), ladder.folds, out / "folds")
+            folds = list(enumerate(folders))
+
+        results: dict[tuple[str, int | None, int], RunResult] = {}
+        plans: dict[tuple[str, int | None, int], PlannedRun] = {}
+        for row in ladder.rows:
+            for fold, folder in folds:
+                for seed in ladder.seeds:
+                    key = row.name, fold, seed
+                    try:
+                        run = plan_run(row, fold, folder, seed, data, out / "runs")
+                    except Exception as error:  # another row may well be in order
+                        results[key] = RunResult(*key, "failed", error=_one_line(error))
+                        continue
+                    plans[key] = run
+                    results[key] = read_result(run.folder, run.read_record(), *key)
+        on_change(list(results.values()))
+
+        ordered = [
+            (row.name, fold, seed)
+            for seed in ladder.seeds
+            for fold, _ in folds
+            for row in ladder.rows
+        ]
+        for number, key in enumerate(ordered, start=1):
+            if key not in plans or results[key].state == "done":
+                continue
+            run = plans[key]
+            say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
+            earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
+            results[key] = _run(run, earlier, scripts, lock)
+            if results[key].error:
+                say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
+            on_change(list(results.values()))
+        return list(results.values())
+
+
+def _common_data_root(ladder: Ladder, data: str | None) -> Path:
+    roots = {run_data_root(row, data) for row in ladder.rows}
+    if len(roots) > 1:
+        raise ValueError(
+            f"The rows use different data sets ({', '.join(sorted(map(str, roots)))}): folds need "
+            "a common one; name it with `data` or --data."
+        )
+    return roots.pop()
+
+
+def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts, lock: int) -> RunResult:
+    """Bring one run to its end, or to a record of why it failed."""
+    identity: tuple[str, int | None, int] = run.row.name, run.fold, run.seed
+    try:
+        record = run.read_record()
+        if record.get("state") != "trained":
+            _check_batches(run, earlier)
+            _train(run, scripts, lock)
+            run.write_record(state="trained", error=None)
+        _test(run, scripts, lock)
+        record = run.write_record(state="done", error=None)
+        return read_result(run.folder, record, *identity)
+    except Exception as error:
+        try:
+            record = run.write_record(state="failed", error=_one_line(error))
+        except OSError:  # the disk is full, say
+            record = run.read_record()
+        result = read_result(run.folder, record, *identity)
+        return replace(result, state="failed", error=_one_line(error))
+
+
+def _check_batches(run: PlannedRun, earlier: Sequence[PlannedRun]) -> None:
+    """Record the first batches and refuse a row whose augmentation does not reach its loader."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    record = run.read_record()
+    if "first_batches" not in record:
+        batches = record_first_batches(run.config, run.folder / "first_batch.png")
+        record = run.write_record(
+            first_batches=batches._asdict(), model=measure_model(run.config)._asdict()
+        )
+    own = _batches(record)
+    for other in earlier:
+        theirs = _batches(other.read_record())
+        if own is not None and theirs is not None and own.contradicts(theirs):
+            raise ValueError(
+                f"its training pipeline differs from that of {other.row.name!r}, but the first "
+                f"{len(own.hashes)} batches are the same: the augmentation does not reach the "
+                "loader."
+            )
+
+
+def _batches(record: dict[str, Any]) -> FirstBatches | None:
+    batches = record.get("first_batches")
+    return FirstBatches(batches["pipeline"], tuple(batches["hashes"])) if batches else None
+
+
+def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
+    run.write_config()
+    command = [sys.executable, str(scripts.train), str(run.config_file)]
+    command += ["--work-dir", str(run.folder)]
+    if _find_checkpoint(run.folder):
+        # MMEngine would resume from `load_from` if there were one.
+        command += ["--resume", "--cfg-options", "load_from=None"]
+    _run_or_raise(command, run.folder / "train.log", "training", lock)
+
+
+def _test(run: PlannedRun, scripts: Scripts, lock: int) -> None:
+    checkpoint = _best_checkpoint(run.folder)
+    command = [sys.executable, str(scripts.test), str(run.config_file), str(checkpoint)]
+    command += ["--work-dir", str(run.folder), "--split", "val"]
+    _run_or_raise(command, run.folder / "test.log", "testing", lock)
+
+
+def _run_or_raise(command: Sequence[str], log: Path, what: str, lock: int) -> None:
+    code = run_logged(command, log, keep_open=[lock])
+    if code == 0:
+        return
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    raise RuntimeError(f"{what} {how}: {last.removeprefix('error: ')} (see {log})")
+
+
+def _find_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint to resume from; repairs the note of it after a crash or a move."""
+    note = folder / "last_checkpoint"
+    try:
+        checkpoint = Path(note.read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
+    found = folder / checkpoint.name
+    if checkpoint.name and found.is_file():
+        note.write_text(str(found), encoding="utf-8")
+        return found
+    note.unlink()
+    return None
+
+
+def _best_checkpoint(folder: Path) -> Path:
+    """The best checkpoint, or the last one where no validation score was defined."""
+    numbered = [
+        (int(path.stem.rpartition("_")[2]), path)
+        for path in folder.glob("best_*.pth")
+        if path.stem.rpartition("_")[2].isdigit()
+    ]
+    if numbered:
+        return max(numbered)[1]
+    last = _find_checkpoint(folder)
+    if last is None:
+        raise ValueError(f"the training left no checkpoint in {folder}.")
+    return last
+
+
+def _one_line(error: BaseException) -> str:
+    """The message of an error; with its kind, where that is needed to understand it."""
+    lines = str(error).strip().splitlines() or [""]
+    plain = isinstance(error, ValueError | RuntimeError)
+    return lines[-1] if plain else f"{type(error).__name__}: {lines[-1]}"

@@ -1,0 +1,79 @@
+"""What a training costs: time and memory, over all of its interrupted parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+_KEY = "training_cost"
+COST_FILE = "training_cost.json"
+
+
+@HOOKS.register_module()
+class TrainingCostHook(Hook):
+    """Write ``training_cost.json`` into the work dir.
+
+    Its keys: ``seconds`` (wall time of the training epochs, without validation), ``epochs``,
+    ``peak_bytes`` and ``memory`` ("GPU": most that torch held; "process": most resident memory of
+    the training process, without its workers), ``device``. A resumed run goes on from the numbers
+    of the checkpoint: epochs that were lost do not count.
+    """
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Add the epoch, before the checkpoint hook saves."""
+        cost = self._cost(runner)
+        runner.message_hub.update_info(
+            _KEY,
+            {
+                "seconds": cost["seconds"] + time.perf_counter() - self._start,
+                "epochs": cost["epochs"] + 1,
+                "peak_bytes": max(cost["peak_bytes"], peak_memory_bytes()),
+            },
+        )
+
+    @master_only
+    def after_train(self, runner: Any) -> None:
+        """Write the file."""
+        cost = self._cost(runner)
+        gpu = torch.cuda.is_available()
+        cost["peak_bytes"] = max(cost["peak_bytes"], peak_memory_bytes())
+        cost["memory"] = "GPU" if gpu else "process"
+        cost["device"] = torch.cuda.get_device_name() if gpu else "CPU"
+        path = Path(runner.work_dir, COST_FILE)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+    @staticmethod
+    def _cost(runner: Any) -> dict[str, Any]:
+        nothing = {"seconds": 0.0, "epochs": 0, "peak_bytes": 0}
+        return dict(runner.message_hub.runtime_info.get(_KEY, nothing))
+
+
+def peak_memory_bytes() -> int:
+    """Most memory so far: of the GPU where there is one, else resident memory of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        # Unlike ru_maxrss, this does not start from the parent's memory.
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,145 @@
+"""Which anchors fit a data set, and the share of its boxes that a config's anchors reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mmengine.config import Config
+
+from cellseg_mm.analysis.anchor_fit import (
+    AnchorLevel,
+    FloatArray,
+    best_anchor_ious,
+    kmeans_anchors,
+    square_levels,
+)
+from cellseg_mm.analysis.configured_anchors import configured_levels, network_scale
+from cellseg_mm.analysis.dataset_statistics import SplitTable
+
+_STRIDES = (4, 8, 16, 32, 64)
+_SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0)
+_RATIO_SETS = ((1.0,), (0.5, 1.0, 2.0))
+_CLUSTERS = (3, 5, 9)
+
+
+def anchor_report(table: SplitTable, config: Config | None) -> dict[str, Any]:
+    """Fit anchors to a split's boxes.
+
+    Args:
+        table: The split.
+        config: Config whose anchors and input size to take; without one, images keep their size and
+            are padded to multiples of 32.
+
+    Returns:
+        ``clusters``: for 3, 5 and 9 clusters their (width, height) in network pixels and the mean
+        IoU; ``scales``: recall of one anchor scale on the strides 4 to 64; ``configured``: recall
+        of the config's anchors over all boxes and by class, or None.
+
+    Raises:
+        ValueError: The config has no anchors.
+    """
+    scales, padded = _network_sizes(table, config)
+    boxes = table.boxes * scales[table.images][:, None]
+    sizes = padded[table.images]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    clusters = []
+    for count in _CLUSTERS:
+        anchors, mean_iou = kmeans_anchors(sides, count)
+        clusters.append({"anchors": np.round(anchors, 1).tolist(), "mean_iou": _rounded(mean_iou)})
+    tried = [
+        {
+            "scale": scale,
+            "ratios": list(ratios),
+            **_recall(best_anchor_ious(boxes, sizes, square_levels(scale, ratios, _STRIDES))),
+        }
+        for ratios in _RATIO_SETS
+        for scale in _SCALES
+    ]
+    report: dict[str, Any] = {"clusters": clusters, "scales": tried, "configured": None}
+    if config is not None:
+        levels = configured_levels(config)
+        ious = best_anchor_ious(boxes, sizes, levels)
+        report["configured"] = {
+            "config": config.filename,
+            "sides": _level_sides(levels),
+            "all": _recall(ious),
+            "classes": {
+                name: _recall(ious[table.labels == label])
+                for label, name in enumerate(table.classes)
+            },
+        }
+    return report
+
+
+def anchor_markdown(report: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = ["## Anchors", "", "Recall: share of the boxes of the training split that overlap with"]
+    lines[-1] += " some anchor of the grid by at least that IoU, at the network's input size."
+    found = report["configured"]
+    if found is not None:
+        lines += ["", f"Configured in {found['config']} (sides {found['sides']} px):", ""]
+        lines += [
+            "| class | boxes | IoU ≥ 0.5 | IoU ≥ 0.7 | mean IoU |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        lines += [_recall_line(name, r) for name, r in found["classes"].items()]
+        lines += [_recall_line("all", found["all"])]
+    lines += ["", "One scale on the strides 4, 8, 16, 32, 64:", ""]
+    lines += [
+        "| scale, ratios | boxes | IoU ≥ 0.5 | IoU ≥ 0.7 | mean IoU |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    best = max((r["mean_iou"] or 0 for r in report["scales"]), default=0)
+    for r in report["scales"]:
+        mark = " (best)" if r["mean_iou"] == best else ""
+        name = f"{r['scale']:g}, {'/'.join(f'{ratio:g}' for ratio in r['ratios'])}{mark}"
+        lines.append(_recall_line(name, r))
+    lines += ["", "Clusters of box sizes (k-means with the distance 1 − IoU):", ""]
+    lines += ["| width × height, px | mean IoU |", "|---|---:|"]
+    for cluster in report["clusters"]:
+        sizes = ", ".join(f"{w:g}×{h:g}" for w, h in cluster["anchors"]) or "–"
+        lines.append(f"| {sizes} | {_number(cluster['mean_iou'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _network_sizes(
+    table: SplitTable, config: Config | None
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Scale (I,) and padded size (I, 2) of each image at the network's input."""
+    if config is None:
+        return np.ones(len(table.image_sizes)), -(-table.image_sizes // 32) * 32
+    found = [network_scale(config, int(w), int(h)) for w, h in table.image_sizes]
+    return np.array([scale for scale, _ in found]), np.array([size for _, size in found])
+
+
+def _recall(ious: FloatArray) -> dict[str, float | int | None]:
+    if not len(ious):
+        return {"boxes": 0, "recall_50": None, "recall_70": None, "mean_iou": None}
+    return {
+        "boxes": len(ious),
+        "recall_50": _rounded(float((ious >= 0.5).mean())),
+        "recall_70": _rounded(float((ious >= 0.7).mean())),
+        "mean_iou": _rounded(float(ious.mean())),
+    }
+
+
+def _level_sides(levels: Sequence[AnchorLevel]) -> str:
+    """Sides of the anchors of each level, as the root of their areas."""
+    sides = [np.sqrt((lv.base[:, 2:] - lv.base[:, :2]).prod(axis=1)) for lv in levels]
+    return ", ".join("/".join(f"{s:.0f}" for s in np.unique(np.round(level))) for level in sides)
+
+
+def _recall_line(name: str, r: Mapping[str, Any]) -> str:
+    numbers = " | ".join(_number(r[key]) for key in ("recall_50", "recall_70", "mean_iou"))
+    return f"| {name} | {r['boxes']:,} | {numbers} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)

@@ -1,0 +1,1 @@
+"""A report of a trained model as one HTML file."""

@@ -1,0 +1,128 @@
+"""The data of the image browser: images with their true and predicted cells and verdicts.
+
+Masks travel as COCO's run-length strings, some 60 bytes a cell; the page decodes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellseg_mm.evaluation.annotations import Annotations
+from cellseg_mm.evaluation.error_analysis import ErrorAnalysis, ImageScore
+from cellseg_mm.evaluation.error_kinds import CellError, ErrorKind
+from cellseg_mm.evaluation.image_matches import ImageMatches
+from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS, class_colour
+from cellseg_mm.reporting.image_files import jpeg_data_uri, read_image
+
+_LONGEST_SIDE = 1600
+_PIXELS_OF_ALL = 9e6
+"""Images are reduced so that all of them together stay below this: about 6 MB as JPEG."""
+
+
+def choose_images(ranked: Sequence[ImageScore], number: int) -> list[ImageScore]:
+    """Choose images to show: half of them the worst, the rest evenly spread up to the best.
+
+    Args:
+        ranked: All images, worst first.
+        number: How many to choose.
+
+    Returns:
+        The chosen ones, worst first.
+    """
+    if number >= len(ranked):
+        return list(ranked)
+    worst = (number + 1) // 2
+    rest = np.linspace(worst, len(ranked) - 1, number - worst + 1)[1:].round().astype(int)
+    return [*ranked[:worst], *(ranked[i] for i in rest)]
+
+
+def browser_data(
+    chosen: Sequence[ImageScore],
+    analysis: ErrorAnalysis,
+    matches: Sequence[ImageMatches],
+    errors: Sequence[CellError],
+    annotations: Annotations,
+    predictions: Sequence[Prediction],
+    data_root: Path,
+) -> dict[str, Any]:
+    """Collect what the browser shows.
+
+    Args:
+        chosen: The images.
+        analysis: Gives classes and the least score of a prediction that is shown.
+        matches: All images.
+        errors: All errors.
+        annotations: The truth.
+        predictions: All predictions.
+        data_root: The folder that holds `images/`.
+
+    Returns:
+        For JSON: `classes` and `kinds`, each a list of {name, colour}, and `images`, a list of
+        {name, width, height, pq, source, truth, predictions}. True cells are lists [class, kind,
+        counts], predictions [class, kind, counts, score, greatest IoU with a true cell]; class and
+        kind are positions in the lists. The kind of a true cell is that of the best prediction
+        beside it, or "missed".
+    """
+    kinds = list(KIND_COLOURS)
+    of_prediction = {e.row: e for e in errors if e.row is not None}
+    of_truth = {e.annotation_id: e for e in errors if e.kind is ErrorKind.MISSED}
+    for error in errors:
+        if error.kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE):
+            of_truth.setdefault(error.annotation_id, error)
+    by_id = {image.image_id: image for image in matches}
+    class_of = {category_id: c for c, category_id in enumerate(annotations.categories)}
+    pixels = sum(
+        annotations.images[s.image_id]["height"] * annotations.images[s.image_id]["width"]
+        for s in chosen
+    )
+    shrink = min(1.0, (_PIXELS_OF_ALL / max(pixels, 1)) ** 0.5)
+
+    def kind_of(error: CellError | None) -> int:
+        return kinds.index(FOUND if error is None else str(error.kind))
+
+    images = []
+    for score in chosen:
+        match, record = by_id[score.image_id], annotations.images[score.image_id]
+        best_iou = np.zeros(len(match.scores))
+        np.maximum.at(best_iou, match.pairs.prediction_index, match.pairs.iou)
+        longest = min(_LONGEST_SIDE, round(shrink * max(record["height"], record["width"])))
+        images.append(
+            {
+                "name": score.file_name,
+                "width": record["width"],
+                "height": record["height"],
+                "pq": None if np.isnan(score.pq) else round(score.pq, 3),
+                "source": jpeg_data_uri(read_image(data_root, score.file_name), longest),
+                "truth": [
+                    [
+                        class_of[cell["category_id"]],
+                        kind_of(of_truth.get(cell["id"])),
+                        cell["segmentation"]["counts"],
+                    ]
+                    for cell in annotations.cells[score.image_id]
+                ],
+                "predictions": [
+                    [
+                        int(match.classes[p]),
+                        kind_of(of_prediction.get(row)),
+                        predictions[row]["segmentation"]["counts"],
+                        round(float(match.scores[p]), 3),
+                        round(float(best_iou[p]), 3),
+                    ]
+                    for p, row in enumerate(match.rows.tolist())
+                    if match.scores[p] >= analysis.score_threshold
+                ],
+            }
+        )
+    return {
+        "classes": [
+            {"name": name, "colour": class_colour(c)} for c, name in enumerate(analysis.classes)
+        ],
+        "kinds": [{"name": name, "colour": colour} for name, colour in KIND_COLOURS.items()],
+        "images": images,
+    }

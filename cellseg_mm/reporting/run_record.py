@@ -1,0 +1,194 @@
+"""What a work dir says about its training: config, versions, seed, hardware."""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    *("cellseg-mm", "torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection"),
+    *("onedl-mmpretrain", "timm", "albumentations", "numpy", "scipy", "opencv-python-headless"),
+    *("pycocotools", "faster-coco-eval", "matplotlib"),
+)
+_LOGGED = {
+    "sys.platform": "platform",
+    "Python": "Python",
+    "PyTorch": "PyTorch",
+    "TorchVision": "TorchVision",
+    "OpenCV": "OpenCV",
+    "MMEngine": "MMEngine",
+    "CUDA available": "CUDA available",
+    "CUDA_HOME": "CUDA",
+    "NVCC": "nvcc",
+    "GPU number": "processes",
+    "seed": "seed",
+    "deterministic": "deterministic",
+    "Distributed launcher": "launcher",
+}
+_SETTINGS = (
+    ("Detector", ("model", "type")),
+    ("Backbone", ("model", "backbone", "type")),
+    ("Backbone size", ("model", "backbone", "arch")),
+    ("Backbone depth", ("model", "backbone", "depth")),
+    ("Optimizer", ("optim_wrapper", "optimizer", "type")),
+    ("Learning rate", ("optim_wrapper", "optimizer", "lr")),
+    ("Weight decay", ("optim_wrapper", "optimizer", "weight_decay")),
+    ("Epochs at most", ("train_cfg", "max_epochs")),
+    ("Images a batch and process", ("train_dataloader", "batch_size")),
+    ("Detections an image", ("model", "test_cfg", "rcnn", "max_per_img")),
+    ("Least score", ("model", "test_cfg", "rcnn", "score_thr")),
+    ("Seed", ("randomness", "seed")),
+    ("Data", ("data_root",)),
+)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is known of a training.
+
+    Attributes:
+        config_name: File name of the dumped config; empty without one.
+        config_text: The dumped config; empty without one.
+        settings: The settings that readers ask for first, by name.
+        environment: Platform, versions, seed and devices from the newest log; empty without one.
+    """
+
+    config_name: str = ""
+    config_text: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def read_run_record(work_dir: Path) -> RunRecord:
+    """Read the newest config and log of a work dir; what is not there stays empty."""
+    name, text = _newest_config(work_dir)
+    logs = sorted(work_dir.glob("*/*.log"))
+    log = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
+    return RunRecord(name, text, important_settings(text), logged_environment(log))
+
+
+def important_settings(config_text: str) -> dict[str, str]:
+    """The settings that readers ask for first, from a dumped config that is not run.
+
+    Args:
+        config_text: Assignments of literals and `dict(...)` calls, as MMEngine dumps them.
+
+    Returns:
+        Value by name; a setting that the config lacks is left out.
+    """
+    try:
+        module = ast.parse(config_text)
+    except SyntaxError:
+        return {}
+    config = {
+        node.targets[0].id: _literal(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    settings = {}
+    for name, path in _SETTINGS:
+        value: Any = config
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None:
+            settings[name] = str(value)
+    return settings
+
+
+def logged_environment(log: str) -> dict[str, str]:
+    """Platform, versions, seed and devices from the log of an MMEngine run.
+
+    Args:
+        log: Text of the log.
+
+    Returns:
+        Value by name; empty if the log does not begin with MMEngine's table.
+    """
+    _, found, rest = log.partition("System environment:")
+    if not found:
+        return {}
+    environment = {}
+    for line in rest.splitlines():
+        if line.startswith("---"):
+            break
+        key, separator, value = line.strip().partition(": ")
+        if separator and (key in _LOGGED or (key.startswith("GPU ") and key != "GPU number")):
+            environment[_LOGGED.get(key, key)] = value.strip()
+    return environment
+
+
+def this_machine() -> dict[str, str]:
+    """Platform, processor, memory and GPUs of the machine that runs this."""
+    machine = {
+        "platform": platform.platform(),
+        "Python": platform.python_version(),
+        "processor": _processor(),
+        "CPUs": str(os.cpu_count()),
+    }
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        machine["memory"] = f"{memory / 2**30:.0f} GiB"
+    except (ValueError, OSError, AttributeError):
+        pass  # not said by every system
+    gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    for number, path in enumerate(gpus):
+        machine[f"GPU {number}"] = _field(path, "Model") or "unknown"
+    return machine
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, as installed now."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _newest_config(work_dir: Path) -> tuple[str, str]:
+    """Name and text of the config in the work dir itself, or else of the newest run's."""
+    dumped = sorted(work_dir.glob("*.py"), key=lambda path: path.stat().st_mtime)
+    dumped = dumped or sorted(work_dir.glob("*/vis_data/config.py"))
+    if not dumped:
+        return "", ""
+    return dumped[-1].name, dumped[-1].read_text(encoding="utf-8", errors="replace")
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal or a `dict(...)` call; None for anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        return {k.arg: _literal(k.value) for k in node.keywords if k.arg is not None}
+    if isinstance(node, ast.Dict):
+        keys = [k.value if isinstance(k, ast.Constant) else None for k in node.keys]
+        return dict(zip(keys, map(_literal, node.values), strict=True))
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_literal(item) for item in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    return _field(cpuinfo, "model name") or platform.processor() or platform.machine()
+
+
+def _field(path: Path, name: str) -> str:
+    """The first value of a `name : value` file; empty where there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        key, separator, value = line.partition(":")
+        if separator and key.strip() == name:
+            return value.strip()
+    return ""

@@ -1,0 +1,153 @@
+"""Pictures of the worst cells of each kind of error: truth and prediction on a crop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from cellseg_mm.evaluation.annotations import Annotations
+from cellseg_mm.evaluation.error_kinds import CellError, ErrorKind
+from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.reporting.colours import rgb
+from cellseg_mm.reporting.image_files import RgbImage, read_image
+from cellseg_mm.structures.planes import InstanceCrop
+from cellseg_mm.visualization.outlines import cells_from_rles, draw_outlines
+
+TRUTH_COLOUR = "#00e5ff"
+PREDICTION_COLOUR = "#fff04d"
+
+_LEAST_SIDE = 48
+_MARGIN = 1.6
+_PICTURE_SIDE = 144
+
+
+@dataclass(frozen=True, eq=False)
+class CellPicture:
+    """One of the worst cells.
+
+    Attributes:
+        error: What is wrong.
+        picture: (144, 144, 3) uint8 RGB, the enlarged crop with the outlines of the true cell and
+            of the prediction, as far as there are any.
+    """
+
+    error: CellError
+    picture: RgbImage
+
+
+def crop_window(box: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int]:
+    """A square around a cell, shifted into the image where it fits.
+
+    Args:
+        box: Of the cell, xywh, pixels.
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+
+    Returns:
+        Left, top and side of the square, pixels. It is as large as the shorter side of the image
+        where the cell needs more than that.
+    """
+    x, y, w, h = box
+    side = min(max(round(_MARGIN * max(w, h)), _LEAST_SIDE), height, width)
+    left = min(max(round(x + w / 2 - side / 2), 0), width - side)
+    top = min(max(round(y + h / 2 - side / 2), 0), height - side)
+    return left, top, side
+
+
+def draw_worst_cells(
+    worst: Mapping[ErrorKind, Sequence[CellError]],
+    annotations: Annotations,
+    predictions: Sequence[Prediction],
+    data_root: Path,
+) -> dict[ErrorKind, list[CellPicture]]:
+    """Cut the worst cells out of their images and draw both outlines.
+
+    Args:
+        worst: Errors by kind, as :func:`cellseg_mm.evaluation.error_kinds.worst_cells` gives them.
+        annotations: The truth.
+        predictions: The list that the errors' `row` counts in.
+        data_root: The folder that holds `images/`.
+
+    Returns:
+        The pictures, in the order of the errors.
+    """
+    truth = {cell["id"]: cell for cells in annotations.cells.values() for cell in cells}
+    pictures: dict[int, RgbImage] = {}
+    # Image by image, so that each is read once and only one is held.
+    every = sorted((e for errors in worst.values() for e in errors), key=lambda e: e.image_id)
+    for _, errors in groupby(every, key=lambda e: e.image_id):
+        of_image = list(errors)
+        image = read_image(data_root, of_image[0].file_name)
+        for error in of_image:
+            cell = None if error.annotation_id is None else truth[error.annotation_id]
+            prediction = None if error.row is None else predictions[error.row]
+            pictures[id(error)] = _draw(
+                image,
+                error,
+                None if cell is None else cell["segmentation"],
+                None if prediction is None else prediction["segmentation"],
+            )
+    return {
+        kind: [CellPicture(error, pictures[id(error)]) for error in errors]
+        for kind, errors in worst.items()
+    }
+
+
+def contact_sheet(pictures: Mapping[ErrorKind, Sequence[CellPicture]]) -> Figure | None:
+    """All pictures on one figure, a row for each kind of error; None without any."""
+    rows = [(kind, row) for kind, row in pictures.items() if row]
+    if not rows:
+        return None
+    columns = max(len(row) for _, row in rows)
+    figure = Figure(figsize=(1.3 + 1.0 * columns, 1.25 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes_row, (kind, row) in zip(grid, rows, strict=True):
+        label = str(kind)
+        axes_row[0].text(
+            -0.1, 0.5, label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=9
+        )
+        for axes, picture in zip(axes_row, row, strict=False):
+            axes.imshow(picture.picture)
+            if picture.error.score is not None:
+                axes.set_title(f"{picture.error.score:.2f}", fontsize=7, loc="center", pad=2)
+    return figure
+
+
+def _draw(
+    image: RgbImage,
+    error: CellError,
+    truth: Mapping[str, object] | None,
+    prediction: Mapping[str, object] | None,
+) -> RgbImage:
+    height, width = image.shape[:2]
+    left, top, side = crop_window(error.box, height, width)
+    crop = image[top : top + side, left : left + side]
+    base = np.asarray(
+        Image.fromarray(crop).resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC)
+    )
+    cells, paints = [], []
+    for mask, colour in ((truth, TRUTH_COLOUR), (prediction, PREDICTION_COLOUR)):
+        if mask is not None:
+            cells.append(_within(next(cells_from_rles([mask], height, width)), left, top, side))
+            paints.append(rgb(colour))
+    return draw_outlines(base, cells, paints, scale=_PICTURE_SIDE / side, thickness=2)
+
+
+def _within(cell: InstanceCrop, left: int, top: int, side: int) -> InstanceCrop:
+    """The part of a cell inside a square, in the square's coordinates."""
+    h, w = cell.bitmap.shape
+    x1, y1 = max(cell.left, left), max(cell.top, top)
+    x2, y2 = min(cell.left + w, left + side), min(cell.top + h, top + side)
+    bitmap = cell.bitmap[
+        max(y1 - cell.top, 0) : max(y2 - cell.top, 0),
+        max(x1 - cell.left, 0) : max(x2 - cell.left, 0),
+    ]
+    return InstanceCrop(cell.instance_id, y1 - top, x1 - left, bitmap)

@@ -1,0 +1,85 @@
+"""The ablation file: what it means, and what is wrong with it in one sentence."""
+
+import pytest
+
+from cellseg_mm.ablation.ladder import read_ladder
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text):
+        path = tmp_path / "ladder.yaml"
+        path.write_text(text)
+        return read_ladder(path)
+
+    return read_text
+
+
+def test_a_file_with_everything(read):
+    ladder = read("""
+title: Two rows
+data: data/x
+folds: 5
+seeds: [3, 1]
+overrides: {max_epochs: 2}
+rows:
+  - name: "Base, lr 1e-4"
+    config: a.py
+    overrides: {optim_wrapper.optimizer.lr: 1e-4, model.backbone.init_cfg: null, x.y: [1, 2], z: true}
+  - {name: Second, config: b.py}
+""")
+
+    assert (ladder.title, ladder.data, ladder.folds, ladder.seeds) == (
+        "Two rows",
+        "data/x",
+        5,
+        (3, 1),
+    )
+    first, second = ladder.rows
+    assert first.slug == "base-lr-1e-4"
+    assert first.options == (
+        "max_epochs=2",
+        "optim_wrapper.optimizer.lr=1e-4",
+        "model.backbone.init_cfg=None",
+        "x.y=[1,2]",
+        "z=True",
+    )
+    assert (second.config, second.options) == ("b.py", ("max_epochs=2",))
+
+
+def test_defaults(read):
+    ladder = read("rows: [{name: A, config: a.py}]")
+
+    assert (ladder.title, ladder.data, ladder.folds, ladder.seeds) == ("ladder", None, None, (0,))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rows: []", "at least one row"),
+        ("row: [{name: A, config: a.py}]", "did you mean 'rows'"),
+        ("rows: [{name: A}]", "row 1 needs `config`"),
+        ("rows: [{name: A, config: a.py, override: {}}]", "did you mean 'overrides'"),
+        ("rows: [{name: A b, config: a.py}, {name: A-B, config: a.py}]", "names that differ"),
+        ("{seeds: [0, 0], rows: [{name: A, config: a.py}]}", "distinct whole numbers"),
+        ("{folds: 1, rows: [{name: A, config: a.py}]}", "a number from 2"),
+        ("rows: [{name: A, config: a.py, overrides: {model: {neck: 1}}}]", "with dots"),
+        ("rows: [", "is not YAML"),
+        ("just text", "keys and values"),
+    ],
+)
+def test_what_is_wrong(read, text, message):
+    with pytest.raises(ValueError, match=message):
+        read(text)
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        read_ladder(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("name", ["report", "demo"])
+def test_the_files_of_the_project(repository, name):
+    ladder = read_ladder(repository / "configs" / "ablations" / f"{name}.yaml")
+
+    assert all((repository / row.config).is_file() for row in ladder.rows)

@@ -1,0 +1,125 @@
+"""tools/train.py and tools/test.py as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CONFIG = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+FAST = [
+    "max_epochs=2",
+    "train_dataloader.num_workers=0",
+    "val_dataloader.num_workers=0",
+    "test_dataloader.num_workers=0",
+    "default_hooks.logger.interval=1",
+    "model.test_cfg.rcnn.max_per_img=50",
+]
+
+
+def run(repository: Path, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f"tools/{script}", *map(str, arguments)],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(
+    repository: Path, prepared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The work dir of a run of two epochs, the second of them resumed and in bfloat16."""
+    work_dir = tmp_path_factory.mktemp("runs") / "run"
+    options = ["--work-dir", work_dir, "--cfg-options", f"data_root={prepared_data}", *FAST]
+    first = run(repository, "train.py", CONFIG, *options, "train_cfg.max_epochs=1")
+    assert first.returncode == 0, first.stderr
+    second = run(repository, "train.py", CONFIG, "--resume", "--amp", *options)
+    assert second.returncode == 0, second.stderr
+    assert "resumed epoch: 1" in second.stdout + second.stderr
+    return work_dir
+
+
+def test_a_run_leaves_what_it_promises(trained: Path) -> None:
+    assert (trained / "epoch_2.pth").is_file()
+    assert len(list(trained.glob("best_coco_segm_mAP_epoch_*.pth"))) == 1
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((trained / "overlays/val").glob("*.png"))) == 2
+    assert list(trained.rglob("events.out.tfevents.*"))
+    records = [
+        json.loads(line)
+        for path in sorted(trained.glob("*/vis_data/scalars.json"))
+        for line in path.read_text().splitlines()
+    ]
+    training = [r for r in records if "loss" in r]
+    terms = ("loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_mask", "lr")
+    assert all(term in record for record in training for term in terms)
+    assert [r["epoch"] for r in training] == [1, 1, 1, 2, 2, 2]
+    # Cosine annealing over two epochs: the second starts at half the rate.
+    assert training[0]["lr"] == pytest.approx(2 * training[-1]["lr"])
+    assert sum("coco/segm_mAP" in r for r in records) == 2
+
+
+def test_scores_dump_and_submission(
+    repository: Path, prepared_data: Path, trained: Path, tmp_path: Path
+) -> None:
+    options = ["--work-dir", tmp_path, "--cfg-options", f"data_root={prepared_data}", *FAST]
+    checkpoint = trained / "epoch_2.pth"
+    scored = run(
+        repository,
+        "test.py",
+        *(CONFIG, checkpoint, "--metrics", "coco", "cell", "--dump", tmp_path / "found.json"),
+        *options,
+    )
+    assert scored.returncode == 0, scored.stderr
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert {"segm_mAP", "segm_mAP_50", "segm_mAP_75", "segm_mAP_dets100"} <= metrics.keys()
+    assert {"cell/bPQ", "cell/AJI"} <= metrics.keys()
+    found = json.loads((tmp_path / "found.json").read_text())
+    val = json.loads((prepared_data / "annotations/val.json").read_text())
+    assert {f["image_id"] for f in found} <= {image["id"] for image in val["images"]}
+
+    submission = tmp_path / "submission.zip"
+    written = run(repository, "test.py", CONFIG, checkpoint, "--submission", submission, *options)
+    assert written.returncode == 0, written.stderr
+    assert zipfile.ZipFile(submission).namelist() == ["test-results.json"]
+    names = prepared_data.parent / "raw" / "test_image_name_to_ids.json"
+    checked = run(repository, "validate_submission.py", submission, names)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.py", "configs/missing.py"], "configs/missing.py does not exist"),
+        (["train.py", CONFIG, "--cfg-options", "max_epoch=3"], "nearest are max_epochs"),
+        (["train.py", CONFIG, "--cfg-options", "data_root=no/where"], "no/where/annotations/train"),
+        (["test.py", CONFIG, "missing.pth", "--cfg-options", "data_root={data}"], "missing.pth"),
+        (["test.py", CONFIG, "{data}/audit.json", "--cfg-options", "data_root={data}"], "is not a checkpoint"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    repository: Path, prepared_data: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    script, *rest = (argument.format(data=prepared_data) for argument in arguments)
+    result = run(repository, script, *rest[:1], "--work-dir", tmp_path, *rest[1:])
+    assert result.returncode == 2, result.stderr
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert message in error
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py", "validate_submission.py"])
+def test_help_imports_nothing_heavy(repository: Path, script: str) -> None:
+    command = [sys.executable, "-X", "importtime", f"tools/{script}", "--help"]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & {"torch", "numpy", "mmengine", "mmdet", "cv2"}
+    assert "usage:" in result.stdout

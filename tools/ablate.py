@@ -1,0 +1,65 @@
+"""Run an ablation and write its tables.
+
+    python tools/ablate.py configs/ablations/report.yaml --out work_dirs/ladder [--data DIR]
+
+Trains and tests each row of the file over its folds and seeds, whatever of it is missing in OUT,
+and writes table.md, table.csv and table.tex there. It may be killed at any time: run it again, and
+it goes on to the same table. A row that was changed is run anew; a row that fails does not stop the
+others. Exit code 1 if a run failed, 2 if the file or the data cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+_TOOLS = Path(__file__).resolve().parent
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="the ablation file; see configs/ablations/")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of runs and tables"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="prepared data set (default: that of the file or configs)"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    # These imports take seconds, which --help and a mistyped option should not.
+    from collections.abc import Sequence
+
+    from cellseg_mm.ablation.ladder import read_ladder
+    from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
+    from cellseg_mm.ablation.run_result import RunResult
+    from cellseg_mm.ablation.table import build_tables, progress_text, write_tables
+    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    with exit_with_a_sentence():
+        ladder = read_ladder(args.file)
+
+        def on_change(results: Sequence[RunResult]) -> None:
+            write_tables(build_tables(ladder.title, results), results, args.out)
+            say(progress_text(results))
+
+        scripts = Scripts(_TOOLS / "train.py", _TOOLS / "test.py")
+        results = run_ladder(ladder, args.data, args.out, scripts, on_change, say)
+
+    for table in build_tables(ladder.title, results):
+        say("\n" + table.markdown().rstrip())
+    say(f"\n{args.out}/table.md, table.csv, table.tex")
+    return 1 if any(result.error for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Describe a prepared data set: sizes, counts, areas, crowding, colours, and anchors that fit.
+
+    python tools/analyze_dataset.py DATA_ROOT [--config CONFIG] [--out DIR]
+
+Writes dataset.md, dataset.json and dataset.png into DIR and prints the first. With a config, also
+the share of boxes that its anchors reach, at the size at which its network sees the images.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_root", type=Path, help="a prepared data set (data_prep/prepare.py)")
+    parser.add_argument("--config", help="config whose anchors to measure")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the results (default: work_dirs/datasets/<name of the data set>)",
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of the config"
+    )
+    return parser.parse_args()
+
+
+def analyze(data_root: Path, config_path: str | None, options: list[str] | None, out: Path) -> str:
+    """Measure a data set and write the results.
+
+    Args:
+        data_root: A prepared data set.
+        config_path: Config whose anchors to measure, or None.
+        options: ``KEY=VALUE`` overrides of the config.
+        out: Folder to write into.
+
+    Returns:
+        The readable report.
+    """
+    import json
+
+    from cellseg_mm.analysis.anchor_report import anchor_markdown, anchor_report
+    from cellseg_mm.analysis.dataset_figure import draw_dataset
+    from cellseg_mm.analysis.dataset_statistics import markdown, read_splits, summarize
+    from cellseg_mm.engine.run_config import load_config
+
+    config = load_config(config_path, None, options) if config_path else None
+    tables = read_splits(data_root)
+    summaries = {split: summarize(table) for split, table in tables.items()}
+    anchors = anchor_report(tables.get("train", next(iter(tables.values()))), config)
+
+    text = f"# {data_root.name}\n\n{markdown(summaries)}\n{anchor_markdown(anchors)}"
+    out.mkdir(parents=True, exist_ok=True)
+    record = {"splits": summaries, "anchors": anchors}
+    (out / "dataset.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (out / "dataset.md").write_text(text, encoding="utf-8")
+    draw_dataset(tables, out / "dataset.png")
+    return text
+
+
+def main() -> None:
+    args = parse_args()
+    # This import takes seconds, which --help and a mistyped option should not.
+    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+
+    out = args.out or Path("work_dirs/datasets", args.data_root.resolve().name)
+    with exit_with_a_sentence():
+        print(analyze(args.data_root, args.config, args.cfg_options, out))
+    print(f"{out}/dataset.md, dataset.json, dataset.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Report on predictions: one HTML file that needs no network, and its figures beside it.
+
+    python tools/test.py CONFIG CHECKPOINT --dump predictions.json
+    python tools/report.py WORK_DIR --predictions predictions.json --data data/cell
+
+The predictions are a COCO result list, ours or another program's; without WORK_DIR the learning
+curves and the config are left out. Exit code 2: bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "work_dir", nargs="?", type=Path, metavar="WORK_DIR", help="folder of the training"
+    )
+    parser.add_argument(
+        "--predictions",
+        required=True,
+        type=Path,
+        metavar="PRED.json",
+        help="COCO result list, or a submission zip",
+    )
+    parser.add_argument(
+        "--data", default=Path("data/cell"), type=Path, metavar="DIR", help="prepared folder"
+    )
+    parser.add_argument(
+        "--split",
+        choices=["train", "val", "test"],
+        default="val",
+        help="what was predicted (default: val)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="REPORT.html",
+        help="file to write (default: report.html in WORK_DIR, else beside the predictions); "
+        "figures go to REPORT_figures/",
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="least score of a prediction, except for AP (default: 0.5)",
+    )
+    parser.add_argument(
+        "--images", type=int, default=8, metavar="N", help="images in the browser (default: 8)"
+    )
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="samples (default: 1000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    args = parser.parse_args()
+    if min(args.images, args.bootstrap, args.seed) < 0:
+        parser.error("--images, --bootstrap and --seed must not be negative")
+    return args
+
+
+def main() -> int:
+    args = parse_args()
+    from cellseg_mm.reporting.html_report import ReportOptions, figures_folder, write_report
+
+    out = args.out or (args.work_dir or args.predictions.parent) / "report.html"
+    options = ReportOptions(
+        predictions=args.predictions,
+        data_root=args.data,
+        split=args.split,
+        work_dir=args.work_dir,
+        score_threshold=args.score_threshold,
+        images=args.images,
+        samples=args.bootstrap,
+        seed=args.seed,
+    )
+    try:
+        write_report(options, out)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"Wrote {out} and {figures_folder(out)}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
