@@ -16,6 +16,22 @@ model = dict(
     train_cfg=dict(rpn=dict(assigner=dict(pos_iou_thr=0.6)), rcnn=dict(sampler=dict(num=128))),
 )
 
+# Crops of one size, so that a step takes as long on large images as on the synthetic ones.
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadCellLabels"),
+    dict(
+        type="AlbuLabelMaps",
+        transforms=[
+            dict(type="RandomCrop", height=256, width=256, pad_if_needed=True),
+            dict(type="D4"),
+        ],
+        min_area=10,
+    ),
+    dict(type="PackDetInputs"),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 
 max_epochs = 12

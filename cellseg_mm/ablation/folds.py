@@ -1,8 +1,8 @@
 """Folds without copies: annotation files of a fold, derived from those of the prepared data set.
 
 The images stay where they are. A fold's ``train.json`` and ``val.json`` hold the records of the
-prepared ``train.json`` and ``val.json``, dealt out anew by a split file with k folds. ``DIR/splits/``
-gets one from ``data_prep/prepare.py RAW --out DIR --folds K --fold i`` and keeps it afterwards.
+prepared ``train.json`` and ``val.json``, dealt out anew by a split file with k folds.
+``data_prep/prepare.py RAW --out DIR --folds K --fold i`` writes one to ``DIR/splits/``, whatever i.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def run_ladder(
         All results, row by row.
 
     Raises:
-        ValueError: The folds cannot be made, or another process is at work in ``out``.
+        ValueError: The folds cannot be made, no row can be run at all, or another process is at
+            work in ``out``.
     """
     with exclusive(out) as lock:
         data = data or ladder.data
@@ -77,6 +78,8 @@ def run_ladder(
                         continue
                     plans[key] = run
                     results[key] = read_result(run.folder, run.read_record(), *key)
+        if not plans:
+            raise ValueError(next(iter(results.values())).error)
         on_change(list(results.values()))
 
         ordered = [

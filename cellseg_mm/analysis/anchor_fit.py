@@ -83,7 +83,7 @@ def kmeans_anchors(
     if not len(sizes):
         return np.zeros((0, 2)), float("nan")
     rng = np.random.default_rng(seed)
-    centres = sizes[rng.integers(len(sizes))][None]
+    centres = sizes[[rng.integers(len(sizes))]]  # a copy, as it is changed below
     while len(centres) < min(count, len(sizes)):
         distance = 1 - _centred_ious(sizes, centres).max(axis=1)
         weight = distance.clip(0) ** 2

@@ -138,7 +138,7 @@
           if (!colour) continue;
           pen.lineCap = "square";
           // A dark border keeps the line visible on whatever is below.
-          for (const [style, width] of [["rgb(0 0 0 / 60%)", 2.8], [colour, 1.6]]) {
+          for (const [style, width] of [["rgb(0 0 0 / 45%)", 3.2], [colour, 2]]) {
             pen.strokeStyle = style;
             pen.lineWidth = (state.scale < 0.8 ? 0.7 : 1) * width / state.scale;
             pen.stroke(group.path);

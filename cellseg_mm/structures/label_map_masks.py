@@ -74,6 +74,17 @@ class LabelMapMasks(BaseInstanceMasks):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle host planes in the smallest dtype: workers send every sample through a pipe."""
+        planes = self.planes
+        if isinstance(planes, np.ndarray):
+            planes = planes.astype(np.min_scalar_type(planes.max(initial=0)))
+        return {"planes": planes, "ids": self.ids}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        planes, self.ids = state["planes"], state["ids"]
+        self.planes = planes.astype(np.int32) if isinstance(planes, np.ndarray) else planes
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(num_masks={len(self)}, height={self.height}, "
@@ -287,13 +298,13 @@ class LabelMapMasks(BaseInstanceMasks):
         """(N,) number of pixels of each instance."""
         return self._extents()[1]
 
-    def get_bboxes(self, dst_type: str = "hbox") -> HorizontalBoxes:
+    def get_bboxes(self, dst_type: str | type = "hbox") -> HorizontalBoxes:
         """Tight boxes, (N, 4) float32 xyxy, half-open; all zeros for an empty mask.
 
         Raises:
             ValueError: Another type of box than horizontal ones is asked for.
         """
-        if dst_type not in ("hbb", "hbox"):
+        if dst_type not in ("hbb", "hbox", HorizontalBoxes):
             raise ValueError(f"dst_type={dst_type!r}: label maps give horizontal boxes ('hbox').")
         return HorizontalBoxes(self._extents()[0].astype(np.float32))
 

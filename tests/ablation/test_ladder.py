@@ -25,7 +25,11 @@ overrides: {max_epochs: 2}
 rows:
   - name: "Base, lr 1e-4"
     config: a.py
-    overrides: {optim_wrapper.optimizer.lr: 1e-4, model.backbone.init_cfg: null, x.y: [1, 2], z: true}
+    overrides:
+      optim_wrapper.optimizer.lr: 1e-4
+      model.backbone.init_cfg: null
+      x.y: [1, 2]
+      z: true
   - {name: Second, config: b.py}
 """)
 

@@ -1,0 +1,140 @@
+"""The order of work, resumption and failures, with commands that only pretend to train."""
+
+import json
+import textwrap
+
+import pytest
+
+from cellseg_mm.ablation.child_process import exclusive
+from cellseg_mm.ablation.ladder import Ladder, Row
+from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
+
+DEMO = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+QUICK = ("train_dataloader.num_workers=0", "model.backbone.init_cfg=None")
+FLIP = "train_dataloader.dataset.pipeline.3"
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    """A training that fails while the file `broken-<row>` exists, and a test whose AP is 0.5."""
+    train = textwrap.dedent(f"""
+        import json, pathlib, sys
+        config, folder = sys.argv[1], pathlib.Path(sys.argv[3])
+        with open({str(tmp_path / "calls")!r}, "a") as calls:
+            calls.write(folder.parent.name + (" resumed" if "--resume" in sys.argv else "") + "\\n")
+        assert "ExactResumeHook" in open(config).read()
+        if pathlib.Path({str(tmp_path)!r}, f"broken-{{folder.parent.name}}").exists():
+            (folder / "epoch_1.pth").touch()
+            (folder / "last_checkpoint").write_text("/moved/away/epoch_1.pth")
+            sys.exit("error: no memory left")
+        (folder / "best_coco_segm_mAP_epoch_9.pth").touch()
+        (folder / "best_coco_segm_mAP_epoch_10.pth").touch()
+        cost = dict(seconds=1, epochs=2, peak_bytes=1, memory="process", device="CPU")
+        (folder / "training_cost.json").write_text(json.dumps(cost))
+    """)
+    test = textwrap.dedent("""
+        import json, pathlib, sys
+        assert sys.argv[2].endswith("epoch_10.pth")
+        folder = pathlib.Path(sys.argv[4])
+        (folder / "metrics.json").write_text(json.dumps({"segm_mAP": 0.5}))
+    """)
+    (tmp_path / "train.py").write_text(train)
+    (tmp_path / "test.py").write_text(test)
+    return Scripts(tmp_path / "train.py", tmp_path / "test.py")
+
+
+@pytest.fixture
+def run(scripts, prepared, repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(repository)
+
+    def run_rows(*rows, folds=None):
+        ladder = Ladder("T", rows, (0,), folds, str(prepared))
+        (tmp_path / "calls").write_text("")
+        results = run_ladder(
+            ladder, None, tmp_path / "out", scripts, lambda results: None, lambda line: None
+        )
+        return results, (tmp_path / "calls").read_text().splitlines()
+
+    return run_rows
+
+
+def row(name, *options, config=DEMO):
+    return Row(name, config, QUICK + options)
+
+
+def test_done_runs_are_not_repeated_and_changed_ones_are(run, tmp_path):
+    results, calls = run(row("a"), row("b", "max_epochs=3"))
+    assert [(r.state, r.scores["segm_mAP"]) for r in results] == [("done", 0.5)] * 2
+    assert calls == ["a", "b"]
+    assert results[0].model["parameters"] > 1e6
+    assert len(list(tmp_path.glob("out/runs/a/*/first_batch.png"))) == 1
+
+    assert run(row("a"), row("b", "max_epochs=3"))[1] == []
+    assert run(row("a"), row("b", "max_epochs=4"))[1] == ["b"]
+    # The earlier result is still there.
+    assert run(row("a"), row("b", "max_epochs=3"))[1] == []
+
+
+def test_folds_come_one_after_the_other(run, tmp_path):
+    results, calls = run(row("a"), row("b", "max_epochs=3"), folds=2)
+
+    assert calls == ["a", "b", "a", "b"]
+    assert [(r.row, r.fold) for r in results] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    written = next(tmp_path.glob("out/runs/a/fold-1_*.py")).read_text()
+    assert str(tmp_path / "out/folds/fold-1/train.json") in written
+
+
+def test_a_failure_does_not_stop_the_others_and_is_resumed(run, tmp_path):
+    (tmp_path / "broken-a").touch()
+    results, calls = run(row("a"), row("b"), row("c", config="configs/none.py"))
+
+    assert [r.state for r in results] == ["failed", "done", "failed"]
+    assert "training ended with exit code 1: no memory left" in results[0].error
+    assert (
+        results[2].error == "The config configs/none.py does not exist: choose one from configs/."
+    )
+    assert calls == ["a", "b"]
+
+    (tmp_path / "broken-a").unlink()
+    results, calls = run(row("a"), row("b"))
+    # The note of the checkpoint named a place that is no more; the file beside it counts.
+    assert calls == ["a resumed"]
+    assert [r.state for r in results] == ["done", "done"]
+
+
+def test_an_augmentation_that_changes_no_batch_is_an_error(run):
+    # The last two never flip, though one of them claims to flip vertically.
+    never = f"{FLIP}.prob=0.0"
+    results, _ = run(
+        row("flips"), row("no flips", never), row("vertical", never, f"{FLIP}.direction=vertical")
+    )
+
+    assert [r.state for r in results] == ["done", "done", "failed"]
+    assert "differs from that of 'no flips'" in results[2].error
+    assert "does not reach the loader" in results[2].error
+
+
+def test_nothing_that_can_be_run(run):
+    with pytest.raises(ValueError, match="no key 'max_epoch'; the nearest are max_epochs"):
+        run(row("a", "max_epoch=3"))
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("cellseg_mm.ablation.child_process._PATIENCE", 0)
+
+    with (
+        exclusive(tmp_path),
+        pytest.raises(ValueError, match="Another process"),
+        exclusive(tmp_path),
+    ):
+        pass
+
+
+def test_the_record_says_what_was_run(run, tmp_path):
+    run(row("a", "max_epochs=7"))
+    record = json.loads(next(tmp_path.glob("out/runs/a/*/run.json")).read_text())
+
+    assert record["config"] == DEMO
+    assert record["options"][-1] == "max_epochs=7"
+    assert (record["state"], record["seed"], record["fold"]) == ("done", 0, None)
+    assert len(record["first_batches"]["hashes"]) == 8

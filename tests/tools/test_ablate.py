@@ -1,0 +1,106 @@
+"""The command `tools/ablate.py`: a ladder from end to end, killed and run again."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+LADDER = """
+title: Killed and not killed
+overrides:
+  max_epochs: 2
+  train_dataloader.num_workers: 0
+  val_dataloader.num_workers: 0
+  val_dataloader.persistent_workers: false
+rows:
+  - name: killed
+    config: configs/mask-rcnn_convnext-atto_fpn_demo.py
+  - name: not killed
+    config: configs/mask-rcnn_convnext-atto_fpn_demo.py
+    # Changes what is logged, not what is learned.
+    overrides: {default_hooks.logger.interval: 7}
+"""
+
+
+@pytest.fixture
+def ablate(repository, tmp_path):
+    """The command line of a small ladder on six synthetic images, and its folder."""
+    for command in (
+        ["synthesize.py", tmp_path / "raw", "--images", "6", "--test-images", "0", "--size", "96"],
+        ["prepare.py", tmp_path / "raw", "--out", tmp_path / "data", "--val-fraction", "0.3"],
+    ):
+        script, *arguments = command
+        subprocess.run(
+            [sys.executable, f"data_prep/{script}", *arguments],
+            cwd=repository,
+            check=True,
+            capture_output=True,
+        )
+    (tmp_path / "ladder.yaml").write_text(LADDER)
+    command = [sys.executable, "tools/ablate.py", tmp_path / "ladder.yaml"]
+    return [*command, "--out", tmp_path / "out", "--data", tmp_path / "data"]
+
+
+def wait_for(out, pattern, process):
+    while not list(out.glob(pattern)):
+        assert process.poll() is None, "it ended too early"
+        time.sleep(0.05)
+
+
+def last_weights(folder):
+    checkpoint = torch.load(folder / "epoch_2.pth", map_location="cpu", weights_only=False)
+    return checkpoint["state_dict"]
+
+
+def test_killed_and_run_again(ablate, repository, tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        ablate,
+        cwd=repository,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # The first checkpoint is written before the epoch's validation.
+    wait_for(out, "runs/killed/*/epoch_1.pth", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    again = subprocess.run(
+        ablate, cwd=repository, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    killed, straight = (next(out.glob(f"runs/{row}/*/")) for row in ("killed", "not-killed"))
+    assert "resumed epoch: 1" in (killed / "train.log").read_text()
+    assert "resumed epoch" not in (straight / "train.log").read_text()
+    weights = last_weights(straight)
+    for name, value in last_weights(killed).items():
+        assert torch.equal(value, weights[name]), name
+    assert (killed / "metrics.json").read_text() == (straight / "metrics.json").read_text()
+    first, second = csv.DictReader((out / "table.csv").read_text().splitlines())
+    assert first["runs"] == second["runs"] == "1"
+    assert first["mAP_mean"] == second["mAP_mean"] != ""
+    assert float(first["epochs"]) == float(second["epochs"]) == 2
+    assert "Killed and not killed" in (out / "table.tex").read_text()
+    assert "| killed " in again.stdout
+
+
+def test_a_wrong_file_is_one_sentence(repository, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "tools/ablate.py", tmp_path / "none.yaml", "--out", tmp_path / "out"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: The ablation file")
+    assert not (tmp_path / "out").exists()
