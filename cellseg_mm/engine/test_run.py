@@ -16,6 +16,8 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_torch_safe_globals
 
+from cellseg_mm.evaluation.annotations import read_coco_file
+
 
 def choose_evaluation(
     config: Config, split: str, metrics: Sequence[str], dump: str | None, submission: str | None
@@ -35,7 +37,7 @@ def choose_evaluation(
     loader, evaluator = config[f"{split}_dataloader"], config[f"{split}_evaluator"]
     evaluators: list[Any] = []
     annotations = str(Path(loader.dataset.data_root, loader.dataset.ann_file))
-    if _has_truth(Path(annotations)):
+    if read_coco_file(annotations)["annotations"]:
         if "coco" in metrics:
             evaluators += evaluator if isinstance(evaluator, list | tuple) else [evaluator]
         if "cell" in metrics:
@@ -94,14 +96,3 @@ def write_metrics(metrics: Mapping[str, Any], work_dir: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def _has_truth(annotations: Path) -> bool:
-    try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"The annotation file {annotations} does not exist: write it with "
-            "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
-        ) from None
-    return bool(content.get("annotations"))

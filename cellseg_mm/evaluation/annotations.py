@@ -73,14 +73,8 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
     return Annotations(source, images, cells, categories)
 
 
-def read_annotations(path: Path | str) -> Annotations:
-    """Read a COCO annotation file.
-
-    Args:
-        path: The file, as data preparation writes it.
-
-    Returns:
-        The records by image.
+def read_coco_file(path: Path | str) -> dict[str, Any]:
+    """The content of a COCO annotation file.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -91,9 +85,16 @@ def read_annotations(path: Path | str) -> Annotations:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"The annotation file {path} does not exist: run data_prep/prepare.py, or set "
-            "`ann_file` of the evaluator."
+            f"The annotation file {path} does not exist: write it with "
+            "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
     except ValueError as error:
         raise ValueError(f"The annotation file {path} is not JSON: {error}.") from error
-    return index_annotations(data, str(path))
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise ValueError(f"{path} is not a COCO file with images, annotations and categories.")
+    return data
+
+
+def read_annotations(path: Path | str) -> Annotations:
+    """Read and index a COCO annotation file; raises as :func:`read_coco_file` does."""
+    return index_annotations(read_coco_file(path), str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 import cellseg_mm.ops  # noqa: F401
+from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.evaluation.image_detections import ImageDetections
 
 from mmdet.registry import METRICS
@@ -191,17 +191,7 @@ class CellCocoMetric(BaseMetric):
 
 def _read_truth(path: Path) -> COCO:
     """Read a COCO json and check what COCO's matching silently relies on."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"The annotation file {path} does not exist: run data_prep/prepare.py, or set "
-            "`ann_file` of the evaluator."
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"The annotation file {path} is not JSON: {error}.") from error
-    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise ValueError(f"{path} is not a COCO file with images, annotations and categories.")
+    data = read_coco_file(path)
     ids = [annotation["id"] for annotation in data["annotations"]]
     if len(set(ids)) < len(ids) or min(ids, default=1) < 1:
         raise ValueError(

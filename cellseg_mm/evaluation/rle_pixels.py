@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.structures.coco_rle import decode_counts
-from cellseg_mm.structures.coco_rle import decode_many
+from cellseg_mm.structures.coco_rle import decode_counts, decode_many
 
 Int64Array = npt.NDArray[np.int64]
 

@@ -35,6 +35,7 @@ custom_hooks = [
     ),
     dict(type="LearningCurvesHook"),
     dict(type="OverlayHook"),
+    dict(type="BackboneSpeedHook", channels_last=False, compile=False),
 ]
 
 env_cfg = dict(

@@ -11,6 +11,7 @@ from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
 
 DEMO = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
 QUICK = ("train_dataloader.num_workers=0", "model.backbone.init_cfg=None")
+FLIPS = "configs/mask-rcnn_r50_fpn_cell.py"
 FLIP = "train_dataloader.dataset.pipeline.3"
 
 
@@ -105,8 +106,11 @@ def test_a_failure_does_not_stop_the_others_and_is_resumed(run, tmp_path):
 def test_an_augmentation_that_changes_no_batch_is_an_error(run):
     # The last two never flip, though one of them claims to flip vertically.
     never = f"{FLIP}.prob=0.0"
+    vertical = f"{FLIP}.direction=vertical"
     results, _ = run(
-        row("flips"), row("no flips", never), row("vertical", never, f"{FLIP}.direction=vertical")
+        row("flips", config=FLIPS),
+        row("no flips", never, config=FLIPS),
+        row("vertical", never, vertical, config=FLIPS),
     )
 
     assert [r.state for r in results] == ["done", "done", "failed"]

@@ -59,7 +59,7 @@ def test_existing_keys_and_arguments_of_classes_are_accepted(config: Config) -> 
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("custom_hooks.7.patience", "a list of 3, so the next part must be a number from 0 to 2"),
+        ("custom_hooks.7.patience", "a list of 4, so the next part must be a number from 0 to 3"),
         ("custom_hooks.first", "must be a number"),
         ("max_epochs.train", "max_epochs is 20, which has no key 'train'"),
     ],

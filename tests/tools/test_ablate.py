@@ -14,6 +14,8 @@ LADDER = """
 title: Killed and not killed
 overrides:
   max_epochs: 2
+  train_dataloader.dataset.pipeline.2.transforms.0.height: 96
+  train_dataloader.dataset.pipeline.2.transforms.0.width: 96
   train_dataloader.num_workers: 0
   val_dataloader.num_workers: 0
   val_dataloader.persistent_workers: false

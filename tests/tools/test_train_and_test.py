@@ -101,7 +101,10 @@ def test_scores_dump_and_submission(
         (["train.py", CONFIG, "--cfg-options", "max_epoch=3"], "nearest are max_epochs"),
         (["train.py", CONFIG, "--cfg-options", "data_root=no/where"], "no/where/annotations/train"),
         (["test.py", CONFIG, "missing.pth", "--cfg-options", "data_root={data}"], "missing.pth"),
-        (["test.py", CONFIG, "{data}/audit.json", "--cfg-options", "data_root={data}"], "is not a checkpoint"),
+        (
+            ["test.py", CONFIG, "{data}/audit.json", "--cfg-options", "data_root={data}"],
+            "is not a checkpoint",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
