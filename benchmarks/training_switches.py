@@ -113,9 +113,10 @@ def main() -> None:
         host_peak, (seconds, device_peak) = peak_extra_bytes(
             prepare_steps, switch, args.side, args.cells, args.steps
         )
+        peak = device_peak or host_peak
         option = f"`{switch.option}`" if switch.option else ""
         print(
-            f"| {switch.name} | {option} | {seconds:.2f} | {(device_peak or host_peak) / 1e9:.2f} GB |",
+            f"| {switch.name} | {option} | {seconds:.2f} | {peak / 1e9:.2f} GB |",
             flush=True,
         )
 

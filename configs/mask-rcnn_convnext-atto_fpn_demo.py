@@ -2,10 +2,14 @@
 _base_ = ["mask-rcnn_convnext-b_fpn_cell.py"]
 
 model = dict(
+    # Keeps the top feature map above 1×1, where the stock RPN head fails with one anchor a place.
+    data_preprocessor=dict(pad_size_divisor=64),
     backbone=dict(arch="atto", init_cfg=None, layer_scale_init_value=1.0),
-    neck=dict(in_channels=[40, 80, 160, 320], out_channels=96),
+    neck=dict(in_channels=[40, 80, 160, 320], out_channels=96, num_outs=4),
     rpn_head=dict(
-        in_channels=96, feat_channels=96, anchor_generator=dict(scales=[4], ratios=[1.0])
+        in_channels=96,
+        feat_channels=96,
+        anchor_generator=dict(scales=[4], ratios=[1.0], strides=[4, 8, 16, 32]),
     ),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=96),
