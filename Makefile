@@ -10,8 +10,8 @@ OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo
 
 setup: $(INSTALLED)
 
-# Built anew only when a list of packages changes. The last line but one: two dependencies bring two
-# builds of OpenCV that overwrite each other; the headless one needs no libGL.
+# Built anew only when a list of packages changes. OpenCV is installed twice because two dependencies
+# bring two builds of it that overwrite each other; the headless one, installed last, needs no libGL.
 $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements.txt -r requirements-dev.txt
@@ -25,9 +25,9 @@ demo: $(INSTALLED)
 	$(BIN)/python data_prep/synthesize.py data/demo-raw --images 40
 	$(BIN)/python data_prep/prepare.py data/demo-raw --out data/demo --val-fraction 0.2
 	$(BIN)/python tools/train.py $(CONFIG) $(OPTIONS)
+	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS)
 	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS) --submission $(DEMO)/submission.zip
 	$(BIN)/python tools/validate_submission.py $(DEMO)/submission.zip data/demo-raw/test_image_name_to_ids.json
-	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS)
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .

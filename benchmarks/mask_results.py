@@ -94,7 +94,7 @@ def measure(data: Path | None, quick: bool) -> list[Measurement]:
             STAGE,
             f"{detections:,} detections, {side}×{side}",
             "s",
-            *both_seconds(detections, side, repeats=3),
+            *both_seconds(detections, side, repeats=2),
             None if quick else Target("ratio", "at least", 20),
         ),
         Measurement(
@@ -114,5 +114,5 @@ def measure(data: Path | None, quick: bool) -> list[Measurement]:
 
 def _point(curve: Literal["cells", "side"], x: int, detections: int, side: int) -> Measurement:
     workload = f"{side}×{side}, {detections:,} detections"
-    stock, ours = both_seconds(detections, side, repeats=2)
+    stock, ours = both_seconds(detections, side, repeats=1)
     return Measurement(STAGE, workload, "s", stock, ours, curve=curve, x=x)

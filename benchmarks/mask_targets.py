@@ -56,7 +56,7 @@ def measure(data: Path | None, quick: bool) -> list[Measurement]:
                 STAGE,
                 f"{POSITIVES} positives, {scene.name}{suffix}",
                 "s",
-                *both_seconds(scene, repeats=5),
+                *both_seconds(scene, repeats=3),
                 None if quick else target,
             )
         )
@@ -68,5 +68,5 @@ def measure(data: Path | None, quick: bool) -> list[Measurement]:
 
 
 def _point(curve: Literal["cells", "side"], x: int, scene: DenseScene) -> Measurement:
-    stock, ours = both_seconds(scene, repeats=3)
+    stock, ours = both_seconds(scene, repeats=2)
     return Measurement(STAGE, scene.name, "s", stock, ours, curve=curve, x=x)

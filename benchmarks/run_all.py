@@ -22,6 +22,7 @@ STAGES = (
     "mask_targets",
     "mask_results",
     "coco_evaluation",
+    "cell_metrics",
     "data_loading",
     "training_step",
 )

@@ -1,7 +1,9 @@
 """Score a trained model, or write the submission of the test images.
 
 Without --submission: scores on the validation images. With it: predictions of the test images, and
-scores where their truth is known. Scores go to metrics.json in the work dir.
+scores where their truth is known. Scores go to the work dir, those of the validation images to
+metrics.json and those of the test images to metrics_test.json; a run that scores nothing leaves
+both as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ def parse_args() -> argparse.Namespace:
         nargs="+",
         choices=["coco", "cell"],
         default=["coco"],
-        help="coco: average precision (default); cell: PQ, AJI, F1, Dice and counts",
+        help="coco: average precision (default); cell: PQ, AJI, F1, Dice and counts; "
+        "left out for images without truth",
     )
     parser.add_argument("--dump", metavar="OUT.json", help="write the detections as COCO JSON")
     parser.add_argument("--submission", metavar="OUT.zip", help="write the test images' detections")
@@ -49,18 +52,23 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.runner import Runner
 
+    from cellseg_mm.engine.evaluation_run import choose_evaluation, load_weights, write_metrics
     from cellseg_mm.engine.run_config import load_config
-    from cellseg_mm.engine.test_run import choose_evaluation, load_weights, write_metrics
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
 
     split = args.split or ("test" if args.submission else "val")
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-        choose_evaluation(config, split, args.metrics, args.dump, args.submission)
+        scored = choose_evaluation(config, split, args.metrics, args.dump, args.submission)
         runner = Runner.from_cfg(config)
+        if not scored:
+            runner.logger.warning(
+                f"The {split} images have no truth: they are predicted, --metrics is left out."
+            )
         load_weights(runner, args.checkpoint)
         metrics = runner.test()
-        write_metrics(metrics, config.work_dir)
+        if scored:
+            write_metrics(metrics, config.work_dir, split)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,20 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.runner import Runner
 
-    from cellseg_mm.engine.run_config import load_config, use_mixed_precision
+    from cellseg_mm.engine.last_checkpoint import find_last_checkpoint
+    from cellseg_mm.engine.run_config import (
+        load_config,
+        train_without_validation,
+        use_mixed_precision,
+    )
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-        config.resume = args.resume
+        if args.resume and (checkpoint := find_last_checkpoint(config.work_dir)):
+            config.update(resume=True, load_from=str(checkpoint))
+        if train_without_validation(config):
+            print("No validation images: no scores, no early stopping and no best checkpoint.")
         if args.amp:
             use_mixed_precision(config)
         Runner.from_cfg(config).train()

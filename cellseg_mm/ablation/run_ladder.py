@@ -15,6 +15,7 @@ from cellseg_mm.ablation.ladder import Ladder
 from cellseg_mm.ablation.model_cost import measure_model
 from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
 from cellseg_mm.ablation.run_result import RunResult, read_result
+from cellseg_mm.engine.last_checkpoint import find_last_checkpoint
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,7 @@ def _batches(record: dict[str, Any]) -> FirstBatches | None:
 def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
     run.write_config()
     command = [sys.executable, str(scripts.train), str(run.config_file)]
-    command += ["--work-dir", str(run.folder)]
-    if _find_checkpoint(run.folder):
-        # MMEngine would resume from `load_from` if there were one.
-        command += ["--resume", "--cfg-options", "load_from=None"]
+    command += ["--work-dir", str(run.folder), "--resume"]
     _run_or_raise(command, run.folder / "train.log", "training", lock)
 
 
@@ -184,21 +182,6 @@ def _run_or_raise(command: Sequence[str], log: Path, what: str, lock: int) -> No
     raise RuntimeError(f"{what} {how}: {last.removeprefix('error: ')} (see {log})")
 
 
-def _find_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint to resume from; repairs the note of it after a crash or a move."""
-    note = folder / "last_checkpoint"
-    try:
-        checkpoint = Path(note.read_text(encoding="utf-8").strip())
-    except FileNotFoundError:
-        return None
-    found = folder / checkpoint.name
-    if checkpoint.name and found.is_file():
-        note.write_text(str(found), encoding="utf-8")
-        return found
-    note.unlink()
-    return None
-
-
 def _best_checkpoint(folder: Path) -> Path:
     """The best checkpoint, or the last one where no validation score was defined."""
     numbered = [
@@ -208,7 +191,7 @@ def _best_checkpoint(folder: Path) -> Path:
     ]
     if numbered:
         return max(numbered)[1]
-    last = _find_checkpoint(folder)
+    last = find_last_checkpoint(folder)
     if last is None:
         raise ValueError(f"the training left no checkpoint in {folder}.")
     return last

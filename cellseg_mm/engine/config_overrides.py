@@ -13,6 +13,13 @@ from torch.utils.data import DataLoader
 
 # What the runner reads from a config though no base file has to set it.
 _RUNNER_KEYS = {"work_dir", "load_from", "resume", "auto_scale_lr", "find_unused_parameters"}
+# The same for parts of a config that no class takes as they are.
+_PART_KEYS = {
+    "optim_wrapper": {"constructor", "paramwise_cfg"},
+    "randomness": {"seed", "deterministic", "diff_rank_seed"},
+    "metainfo": {"classes", "palette"},
+    "default_hooks": {"visualization"},
+}
 
 
 def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
@@ -69,7 +76,7 @@ def _nearest(config: Config, dotted: str, siblings: set[str], parents: list[str]
     near = difflib.get_close_matches(dotted, names, n=3, cutoff=0.8)
     if not near:
         near = difflib.get_close_matches(
-            dotted, [*names, *_paths(config._cfg_dict)], n=3, cutoff=0.5
+            dotted, names | set(_paths(config._cfg_dict)), n=3, cutoff=0.5
         )
     return near or sorted(names)[:3]
 
@@ -91,7 +98,8 @@ def _allowed(node: Mapping[str, Any], name: str) -> set[str]:
     """Keys that a part of a config may have beyond those it has."""
     if not name:
         return _RUNNER_KEYS
-    return _arguments(DataLoader if name.endswith("_dataloader") else node.get("type"))
+    cls = DataLoader if name.endswith("_dataloader") else node.get("type")
+    return _arguments(cls) | _PART_KEYS.get(name, set())
 
 
 def _arguments(name: Any) -> set[str]:

@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 
 import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.engine.config_overrides import apply_overrides
+from cellseg_mm.evaluation.annotations import read_coco_file
 
 _DEFAULT_DATA_ROOT = "data/cell/"
 
@@ -35,7 +36,10 @@ def load_config(
     """
     if not Path(path).is_file():
         raise ValueError(f"The config {path} does not exist: choose one from configs/.")
-    config = Config.fromfile(path)
+    try:
+        config = Config.fromfile(path)
+    except (OSError, SyntaxError, NameError) as error:
+        raise ValueError(f"{path} is not a config that can be read: {error}") from error
     epochs = config.get("max_epochs")
     overrides = parse_options(options or [])
     apply_overrides(config, overrides)
@@ -44,7 +48,7 @@ def load_config(
         _spread_max_epochs(config, epochs, keep_loop="train_cfg.max_epochs" in overrides)
     if "metainfo" in config:
         _spread_classes(config)
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+    for loader in _dataloaders(config):
         if loader.get("num_workers") == 0:
             loader.persistent_workers = False  # torch refuses it without workers
     config.work_dir = work_dir or config.get("work_dir") or str(Path("work_dirs", Path(path).stem))
@@ -71,10 +75,30 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
 
 def use_mixed_precision(config: Config) -> None:
     """Train in bfloat16 where the device has it, else in float16 with loss scaling; in place."""
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+    # Without the argument, torch also counts GPUs that merely emulate bfloat16.
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
         config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
     else:
         config.optim_wrapper.type = "Bf16OptimWrapper"
+
+
+def train_without_validation(config: Config) -> bool:
+    """Switch off what needs validation images where the data set has none; in place.
+
+    Returns:
+        Whether it did: then there are no early stopping and no best checkpoint either.
+    """
+    loader = config.get("val_dataloader")
+    if loader is not None:
+        annotations = Path(loader.dataset.data_root, loader.dataset.ann_file)
+        if read_coco_file(annotations)["images"]:
+            return False
+    config.val_dataloader = config.val_evaluator = config.val_cfg = None
+    config.default_hooks.checkpoint.save_best = None
+    config.custom_hooks = [
+        hook for hook in config.custom_hooks if hook.type != "ResumableEarlyStoppingHook"
+    ]
+    return True
 
 
 def _spread_data_root(config: Config) -> None:
@@ -84,7 +108,7 @@ def _spread_data_root(config: Config) -> None:
     root = config.data_root = str(root).rstrip("/") + "/"
     for part in ("train", "val", "test"):
         for key in (f"{part}_dataloader", f"{part}_evaluator"):
-            if key in config:
+            if config.get(key) is not None:
                 config[key] = _replace_prefix(config[key], _DEFAULT_DATA_ROOT, root)
 
 
@@ -107,10 +131,22 @@ def _spread_max_epochs(config: Config, before: int, keep_loop: bool) -> None:
                 scheduler[key] = config.max_epochs
 
 
+def _dataloaders(config: Config) -> list[ConfigDict]:
+    """The data loaders that a config has; one that is switched off is None."""
+    found = (config.get(f"{part}_dataloader") for part in ("train", "val", "test"))
+    return [loader for loader in found if loader is not None]
+
+
 def _spread_classes(config: Config) -> None:
-    for part in ("train", "val", "test"):
-        config[f"{part}_dataloader"].dataset.metainfo = config.metainfo
-    _set_num_classes(config.model, len(config.metainfo.classes))
+    classes = config.metainfo.classes
+    if isinstance(classes, str):  # of --cfg-options metainfo.classes=cell
+        config.metainfo.classes = classes = (classes,)
+    for loader in _dataloaders(config):
+        dataset = loader.dataset
+        while "dataset" in dataset:  # such as a RepeatDataset around it
+            dataset = dataset.dataset
+        dataset.metainfo = config.metainfo
+    _set_num_classes(config.model.roi_head, len(classes))
 
 
 def _set_num_classes(node: Any, count: int) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+# How torch reports what was raised in a data loader's worker: the traceback as text. The greedy
+# part before "File" makes it the traceback's last frame.
+_WORKER_ERROR = re.compile(
+    r'Caught (?P<kind>\w+) in DataLoader worker.*File "[^"]*cellseg_mm[^"]*", line \d+, in \w+\n'
+    r"(?:    [^\n]*\n)*(?P=kind): (?P<message>.*)",
+    re.S,
+)
 _KINDS = (ValueError, OSError, NotImplementedError)
 
 
@@ -32,6 +40,9 @@ def _own_message(error: BaseException | None) -> str | None:
     while error is not None:
         if _raised_here(error.__traceback__):
             return str(error)
+        in_worker = _WORKER_ERROR.search(str(error))
+        if in_worker is not None:
+            return in_worker["message"].strip()
         error = error.__cause__ or error.__context__
     return None
 

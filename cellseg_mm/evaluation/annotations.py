@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,31 @@ class Annotations:
     cells: dict[int, list[dict[str, Any]]]
     categories: dict[int, str]
 
-    def category_ids(self, classes: list[str] | tuple[str, ...]) -> list[int]:
-        """Category ids of classes, matched by name.
+    def category_ids(self, classes: Sequence[str]) -> list[int]:
+        """Category id of each class; see :func:`match_categories`."""
+        return match_categories(classes, self.categories, self.source)
 
-        Raises:
-            ValueError: A class is not a category of the file.
-        """
-        known = {name: category_id for category_id, name in self.categories.items()}
-        if not classes or not set(classes) <= set(known):
-            raise ValueError(
-                f"The dataset's classes {list(classes)} must all be categories of {self.source}, "
-                f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
-            )
-        return [known[name] for name in classes]
+
+def match_categories(
+    classes: Sequence[str], categories: Mapping[int, str], source: Path | str
+) -> list[int]:
+    """Category id of each class of a dataset, matched by name.
+
+    Args:
+        classes: Names in the order of the model's labels.
+        categories: Name by category id.
+        source: File of the categories, for messages.
+
+    Raises:
+        ValueError: There are no classes, or one is not among the categories.
+    """
+    known = {name: category_id for category_id, name in categories.items()}
+    if not classes or not set(classes) <= set(known):
+        raise ValueError(
+            f"The dataset's classes {list(classes)} must all be categories of {source}, "
+            f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
+        )
+    return [known[name] for name in classes]
 
 
 def index_annotations(data: dict[str, Any], source: str = "the annotations") -> Annotations:

@@ -15,7 +15,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 import cellseg_mm.ops  # noqa: F401
-from cellseg_mm.evaluation.annotations import read_coco_file
+from cellseg_mm.evaluation.annotations import match_categories, read_coco_file
 from cellseg_mm.evaluation.image_detections import ImageDetections
 
 from mmdet.registry import METRICS
@@ -40,8 +40,10 @@ class CellCocoMetric(BaseMetric):
     `<type>_mAP_dets100`, `<type>_mAP_50_dets100`, `<type>_mAP_75_dets100`
                                   the first three at COCO's own cap of 100
     `<type>_AR_100`, `_AR_1000`   highest recall at that cap, mean over IoU 0.50 to 0.95 and classes
-    `<type>_mAP_<class>`, `<type>_mAP_50_<class>`
+    `<type>_mAP_<class>`, `_mAP_50_<class>`, `_mAP_75_<class>`
                                   AP of one class, with `classwise`
+    `<type>_mAP_dets100_<class>`, `_mAP_50_dets100_<class>`, `_mAP_75_dets100_<class>`
+                                  the same at COCO's own cap of 100
     ============================  =================================================================
 
     As in COCO, a cap is on the best-scored detections of one class in one image; a class without
@@ -107,13 +109,8 @@ class CellCocoMetric(BaseMetric):
     def _category_ids(self) -> list[int]:
         """COCO category id of each label, matched by name."""
         classes = (self.dataset_meta or {}).get("classes", ())
-        known = {category["name"]: category["id"] for category in self._truth.cats.values()}
-        if not classes or not set(classes) <= set(known):
-            raise ValueError(
-                f"The dataset's classes {list(classes)} must all be categories of {self.ann_file}, "
-                f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
-            )
-        return [known[name] for name in classes]
+        categories = {key: category["name"] for key, category in self._truth.cats.items()}
+        return match_categories(classes, categories, self.ann_file)
 
     def _check(self, images: Iterable[ImageDetections], num_classes: int) -> None:
         truth = self._truth.imgs
@@ -175,16 +172,15 @@ class CellCocoMetric(BaseMetric):
         self, precision: npt.NDArray[np.float64], category_ids: Sequence[int], iou_type: str
     ) -> dict[str, float]:
         """AP of each class, also as a table in the log."""
-        metrics = {}
-        lines = [f"{iou_type:<20}{'truth':>8}{'mAP':>8}{'mAP_50':>8}"]
+        metrics: dict[str, float] = {}
+        lines = [f"{iou_type:<20}{'truth':>8}{'mAP':>8}{'mAP_50':>8}{'mAP_75':>8}"]
         for index, category_id in enumerate(sorted(category_ids)):
             name = self._truth.cats[category_id]["name"]
-            ap = _mean_defined(precision[:, :, index, 0, -1])
-            ap_50 = _mean_defined(precision[0, :, index, 0, -1])
-            metrics[f"{iou_type}_mAP_{name}"] = ap
-            metrics[f"{iou_type}_mAP_50_{name}"] = ap_50
+            scores = _average_precisions(precision[:, :, index, 0])
+            metrics |= {f"{iou_type}_{key}_{name}": value for key, value in scores.items()}
             count = len(self._truth.catToImgs[category_id])
-            lines.append(f"{name:<20}{count:>8}{ap:>8.3f}{ap_50:>8.3f}")
+            columns = "".join(f"{scores[key]:>8.3f}" for key in ("mAP", "mAP_50", "mAP_75"))
+            lines.append(f"{name:<20}{count:>8}{columns}")
         MMLogger.get_current_instance().info("\n" + "\n".join(lines))
         return metrics
 
@@ -234,16 +230,26 @@ def _summarize(
     precision: npt.NDArray[np.float64], recall: npt.NDArray[np.float64], iou_type: str
 ) -> dict[str, float]:
     """Means over classes, under the keys of :class:`CellCocoMetric`."""
-    metrics = {}
-    for cap, suffix in ((1, ""), (0, f"_dets{_CAPS[0]}")):
-        # The IoU thresholds are 0.50, 0.55, …, 0.95.
-        for name, thresholds in (("mAP", slice(None)), ("mAP_50", 0), ("mAP_75", 5)):
-            metrics[f"{name}{suffix}"] = _mean_defined(precision[thresholds, ..., 0, cap])
+    metrics = _average_precisions(precision[:, :, :, 0])
     for area, area_range in enumerate(_AREA_RANGES[1:], start=1):
         metrics[f"mAP_{area_range[0]}"] = _mean_defined(precision[..., area, -1])
     for cap, limit in enumerate(_CAPS):
         metrics[f"AR_{limit}"] = _mean_defined(recall[..., 0, cap])
     return {f"{iou_type}_{name}": value for name, value in metrics.items()}
+
+
+def _average_precisions(precision: npt.NDArray[np.float64]) -> dict[str, float]:
+    """AP, AP50 and AP75 at both caps.
+
+    Args:
+        precision: (IoU, recall level, …, cap), of one class or of several to average.
+    """
+    metrics = {}
+    for cap, suffix in ((1, ""), (0, f"_dets{_CAPS[0]}")):
+        # The IoU thresholds are 0.50, 0.55, …, 0.95.
+        for name, thresholds in (("mAP", slice(None)), ("mAP_50", 0), ("mAP_75", 5)):
+            metrics[f"{name}{suffix}"] = _mean_defined(precision[thresholds, ..., cap])
+    return metrics
 
 
 def _mean_defined(values: npt.NDArray[np.float64]) -> float:

@@ -94,7 +94,8 @@ class ErrorAnalysis:
         ap_gains: See :func:`ap_gains`.
         images: All images, worst first: see :func:`worst_images`.
         worst: See :func:`worst_cells`.
-        statistics: Sums for the cell metrics by image id, in order of the ids.
+        matches: What all of this was worked out from: see :func:`match_images`.
+        errors: All errors: see :func:`find_errors`.
     """
 
     classes: tuple[str, ...]
@@ -107,14 +108,20 @@ class ErrorAnalysis:
     ap_gains: dict[ErrorKind, float]
     images: list[ImageScore]
     worst: dict[ErrorKind, list[CellError]]
-    statistics: dict[int, ImageStatistics]
+    matches: list[ImageMatches]
+    errors: list[CellError]
+
+    @property
+    def statistics(self) -> dict[int, ImageStatistics]:
+        """Sums for the cell metrics by image id, in order of the ids."""
+        return {image.image_id: image.statistics for image in self.matches}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings for JSON; NaN and infinity become None.
 
-        The statistics are left out.
+        The matches and the list of all errors are left out.
         """
-        names = [name for name in self.__dataclass_fields__ if name != "statistics"]
+        names = [name for name in self.__dataclass_fields__ if name not in ("matches", "errors")]
         plain = {}
         for name in names:
             plain[name] = _plain(getattr(self, name))
@@ -169,5 +176,6 @@ def analyse_errors(
         ap_gains=ap_gains(matches, len(classes)),
         images=worst_images(matches),
         worst=worst_cells(errors, worst),
-        statistics={image.image_id: image.statistics for image in matches},
+        matches=matches,
+        errors=errors,
     )

@@ -8,6 +8,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -15,6 +16,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 from mmengine.evaluator import BaseMetric
 from pycocotools import mask as coco_mask
 
+from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.image_detections import ImageDetections
 
 _GATHERED_BYTES = 8 << 20
@@ -25,8 +27,9 @@ class ResultListWriter(BaseMetric):
     """Write what the model finds as a COCO result list.
 
     The list holds `{image_id, bbox, score, category_id, segmentation}`: the box is
-    [x, y, width, height] in pixels, the category is the label + 1, the segmentation a COCO RLE at
-    the image's original size with str counts. Detections whose mask has no pixel are left out.
+    [x, y, width, height] in pixels, the category that of `ann_file` with the class' name, the
+    segmentation a COCO RLE at the image's original size with str counts. Detections whose mask has
+    no pixel are left out.
 
     Detections go to a file without a name in the target's folder until all images are done, so
     memory does not grow with the number of images, and an interrupted run leaves nothing behind.
@@ -36,12 +39,13 @@ class ResultListWriter(BaseMetric):
 
     Args:
         out_file: The file to write, in a folder that exists.
+        ann_file: COCO json of the images; only its categories are used, so it needs no truth.
         collect_device: Not used: the parts of several processes always meet on the first one.
         prefix: Goes before `images` and `detections`, the numbers returned.
 
     Raises:
-        FileNotFoundError: The folder of `out_file` does not exist.
-        ValueError: `out_file` does not end in the suffix.
+        FileNotFoundError: The folder of `out_file`, or the `ann_file`, does not exist.
+        ValueError: `out_file` does not end in the suffix, or the `ann_file` is not COCO's.
     """
 
     suffix: ClassVar[str]
@@ -51,7 +55,11 @@ class ResultListWriter(BaseMetric):
     """What the file is, for messages."""
 
     def __init__(
-        self, out_file: str, collect_device: str = "cpu", prefix: str | None = None
+        self,
+        out_file: str,
+        ann_file: str,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = Path(out_file)
@@ -61,21 +69,20 @@ class ResultListWriter(BaseMetric):
             raise FileNotFoundError(
                 f"The folder {self.out_file.parent} of the {self.what} does not exist: make it."
             )
+        self.ann_file = ann_file
+        self._categories = read_annotations(ann_file).categories
         self._part: IO[bytes] | None = None
 
     @abstractmethod
     def open_target(self, path: Path) -> AbstractContextManager[IO[bytes]]:
         """Open a new file of this kind for the text of the list."""
 
-    def category_id(self, label: int) -> int:
-        """COCO category id of a label."""
-        return label + 1
-
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Put aside what the model found in a batch; see :class:`ImageDetections` for the form.
 
         Raises:
-            ValueError: The masks of an image are not at its original size.
+            ValueError: The masks of an image are not at its original size, or a class of the
+                dataset is not a category of `ann_file`.
         """
         part = self._open_part()
         for data_sample in data_samples:
@@ -143,6 +150,12 @@ class ResultListWriter(BaseMetric):
             unfinished.unlink(missing_ok=True)
         return {"images": len(images), "detections": detections}
 
+    @cached_property
+    def _category_ids(self) -> list[int]:
+        """COCO category id of each label; the dataset's classes are known from `process` on."""
+        classes = (self.dataset_meta or {}).get("classes", ())
+        return match_categories(classes, self._categories, self.ann_file)
+
     def _open_part(self) -> IO[bytes]:
         """This process' detections so far; the file vanishes with the process, however it ends."""
         if self._part is None:
@@ -159,7 +172,7 @@ class ResultListWriter(BaseMetric):
                 "image_id": detections.image_id,
                 "bbox": box,
                 "score": score,
-                "category_id": self.category_id(label),
+                "category_id": self._category_ids[label],
                 "segmentation": rle,
             }
             for rle, area, box, score, label in zip(

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.error_analysis import analyse_errors
-from cellseg_mm.evaluation.error_kinds import find_errors
-from cellseg_mm.evaluation.image_matches import SCORE_THRESHOLD, match_images
+from cellseg_mm.evaluation.image_matches import SCORE_THRESHOLD
 from cellseg_mm.evaluation.predictions import load_predictions
 from cellseg_mm.reporting import sections
 from cellseg_mm.reporting.analysis_figures import analysis_figures
@@ -109,13 +108,13 @@ def _compose(options: ReportOptions, figures: Path) -> str:
     predictions = load_predictions(options.predictions, annotations)
     threshold = options.score_threshold
     analysis = analyse_errors(annotations, predictions, threshold)
-    matches = match_images(annotations, predictions, threshold)
-    errors = find_errors(matches, analysis.classes, threshold)
     units = resampling_units(annotations.images.values())
-    metrics = metric_intervals(matches, analysis.classes, units, options.samples, options.seed)
+    metrics = metric_intervals(
+        analysis.matches, analysis.classes, units, options.samples, options.seed
+    )
 
     chosen = choose_images(analysis.images, options.images)
-    browser = browser_data(chosen, analysis, matches, errors, annotations, predictions, data_root)
+    browser = browser_data(chosen, analysis, annotations, predictions, data_root)
     worst = draw_worst_cells(analysis.worst, annotations, predictions, data_root)
     history = History() if work_dir is None else read_scalars(work_dir)
     record = RunRecord() if work_dir is None else read_run_record(work_dir)

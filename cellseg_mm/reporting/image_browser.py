@@ -14,7 +14,6 @@ import numpy as np
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.error_analysis import ErrorAnalysis, ImageScore
 from cellseg_mm.evaluation.error_kinds import CellError, ErrorKind
-from cellseg_mm.evaluation.image_matches import ImageMatches
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS, class_colour
 from cellseg_mm.reporting.image_files import jpeg_data_uri, read_image
@@ -44,8 +43,6 @@ def choose_images(ranked: Sequence[ImageScore], number: int) -> list[ImageScore]
 def browser_data(
     chosen: Sequence[ImageScore],
     analysis: ErrorAnalysis,
-    matches: Sequence[ImageMatches],
-    errors: Sequence[CellError],
     annotations: Annotations,
     predictions: Sequence[Prediction],
     data_root: Path,
@@ -54,9 +51,7 @@ def browser_data(
 
     Args:
         chosen: The images.
-        analysis: Gives classes and the least score of a prediction that is shown.
-        matches: All images.
-        errors: All errors.
+        analysis: Gives classes, matches, errors and the least score of a prediction that is shown.
         annotations: The truth.
         predictions: All predictions.
         data_root: The folder that holds `images/`.
@@ -69,12 +64,12 @@ def browser_data(
         beside it, or "missed".
     """
     kinds = list(KIND_COLOURS)
-    of_prediction = {e.row: e for e in errors if e.row is not None}
-    of_truth = {e.annotation_id: e for e in errors if e.kind is ErrorKind.MISSED}
-    for error in errors:
+    of_prediction = {e.row: e for e in analysis.errors if e.row is not None}
+    of_truth = {e.annotation_id: e for e in analysis.errors if e.kind is ErrorKind.MISSED}
+    for error in analysis.errors:
         if error.kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE):
             of_truth.setdefault(error.annotation_id, error)
-    by_id = {image.image_id: image for image in matches}
+    by_id = {image.image_id: image for image in analysis.matches}
     class_of = {category_id: c for c, category_id in enumerate(annotations.categories)}
     pixels = sum(
         annotations.images[s.image_id]["height"] * annotations.images[s.image_id]["width"]

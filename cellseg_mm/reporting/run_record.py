@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import platform
 from dataclasses import dataclass, field
@@ -52,10 +53,10 @@ class RunRecord:
     """What is known of a training.
 
     Attributes:
-        config_name: File name of the dumped config; empty without one.
+        config_name: Path of the dumped config in the work dir; empty without one.
         config_text: The dumped config; empty without one.
         settings: The settings that readers ask for first, by name.
-        environment: Platform, versions, seed and devices from the newest log; empty without one.
+        environment: Platform, versions, seed and devices from the log; empty without one.
     """
 
     config_name: str = ""
@@ -65,11 +66,26 @@ class RunRecord:
 
 
 def read_run_record(work_dir: Path) -> RunRecord:
-    """Read the newest config and log of a work dir; what is not there stays empty."""
-    name, text = _newest_config(work_dir)
-    logs = sorted(work_dir.glob("*/*.log"))
-    log = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
-    return RunRecord(name, text, important_settings(text), logged_environment(log))
+    """Read config and log of the newest training in a work dir.
+
+    Each start, be it of a training or of a test, makes a folder `work_dir/<time of start>/` and
+    overwrites the config that lies in the work dir itself. So both come from the newest folder with
+    training records; only where nothing was recorded yet, the newest config and log of all count.
+
+    Args:
+        work_dir: The work dir of a training.
+
+    Returns:
+        What was found; what is not there stays empty.
+    """
+    run = _newest_training(work_dir)
+    if run is None:
+        config, log = _newest_config(work_dir), max(work_dir.glob("*/*.log"), default=None)
+    else:
+        config, log = run / "vis_data" / "config.py", run / f"{run.name}.log"
+    text = _text(config)
+    name = config.relative_to(work_dir).as_posix() if config and text else ""
+    return RunRecord(name, text, important_settings(text), logged_environment(_text(log)))
 
 
 def important_settings(config_text: str) -> dict[str, str]:
@@ -152,13 +168,34 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def _newest_config(work_dir: Path) -> tuple[str, str]:
-    """Name and text of the config in the work dir itself, or else of the newest run's."""
+def _newest_training(work_dir: Path) -> Path | None:
+    """The newest folder of a run that recorded a training loss."""
+    for scalars in sorted(work_dir.glob("*/vis_data/scalars.json"), reverse=True):
+        with scalars.open(encoding="utf-8", errors="replace") as lines:
+            if any(map(_has_loss, lines)):
+                return scalars.parents[1]
+    return None
+
+
+def _has_loss(line: str) -> bool:
+    try:
+        return "loss" in json.loads(line)
+    except ValueError:
+        return False  # the last line of a run that was killed while it wrote
+
+
+def _newest_config(work_dir: Path) -> Path | None:
+    """The config in the work dir itself, or else that of the newest run."""
     dumped = sorted(work_dir.glob("*.py"), key=lambda path: path.stat().st_mtime)
     dumped = dumped or sorted(work_dir.glob("*/vis_data/config.py"))
-    if not dumped:
-        return "", ""
-    return dumped[-1].name, dumped[-1].read_text(encoding="utf-8", errors="replace")
+    return dumped[-1] if dumped else None
+
+
+def _text(path: Path | None) -> str:
+    """The text of a file; empty where there is none."""
+    if path is None or not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _literal(node: ast.expr) -> Any:

@@ -174,13 +174,18 @@ class LabelMapMasks(BaseInstanceMasks):
         """Cut out the box (4,) xyxy, integers in pixels, clipped to the image.
 
         Instances outside the box stay in the list, as empty masks.
+
+        Raises:
+            ValueError: The box lies outside the image.
         """
         x1, x2 = np.clip(bbox[0::2], 0, self.width)
         y1, y2 = np.clip(bbox[1::2], 0, self.height)
-        return LabelMapMasks(
-            self.planes[:, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)],
-            self.ids,
-        )
+        planes = self.planes[:, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+        if 0 in planes.shape[1:]:
+            raise ValueError(
+                f"The box {bbox} lies outside the image of {self.height}×{self.width} pixels."
+            )
+        return LabelMapMasks(planes, self.ids)
 
     def translate(
         self,
@@ -317,6 +322,10 @@ class LabelMapMasks(BaseInstanceMasks):
             window = np.s_[..., y1:y2, x1:x2]
             bitmap[window] = (host.planes[window] == instance_id).any(axis=0)
         return bitmaps
+
+    def astype(self, dtype: npt.DTypeLike) -> Array:
+        """:meth:`to_ndarray` in another dtype, as MMDetection's visualizer asks for it."""
+        return self.to_ndarray().astype(dtype)
 
     def to_tensor(self, dtype: torch.dtype, device: str | torch.device) -> Tensor:
         """:meth:`to_ndarray` as a tensor."""

@@ -181,10 +181,12 @@ def test_transforms_are_drawn_independently() -> None:
         ({"type": "cv2"}, "no transform 'cv2'"),
         ({"p": 1.0}, "a dict with the key 'type'"),
         ({"type": "OneOf", "transforms": [{"type": "Flipp"}]}, "no transform 'Flipp'"),
-        ({"type": "Affine", "mask_interpolation": 1}, "would mix instance ids"),
+        ({"type": "Affine", "mask_interpolation": 1}, "would spoil the instances"),
+        ({"type": "PadIfNeeded", "border_mode": 4}, "border_mode=4"),
+        ({"type": "Affine", "fill_mask": 7}, "fill_mask=7"),
         (
             {"type": "OneOf", "transforms": [{"type": "GridDistortion", "mask_interpolation": 2}]},
-            "would mix instance ids",
+            "would spoil the instances",
         ),
     ],
 )

@@ -79,7 +79,8 @@ def runner(
         ],
         resume=resume,
         default_scope="mmengine",
-        experiment_name=f"{work_dir.name}_{epochs}_{resume}",
+        # MMEngine shares state between runs of one name in a process.
+        experiment_name=f"{work_dir}_{resume}".replace("/", "_"),
     )
 
 
@@ -97,8 +98,9 @@ def test_training_stops_after_the_patience(tmp_path: Path) -> None:
     assert names(tmp_path) == ["best_coco_segm_mAP_epoch_2.pth", "epoch_4.pth", "epoch_5.pth"]
 
 
+@pytest.mark.parametrize("stage", ["before_train_epoch", "before_val_epoch"])
 @pytest.mark.parametrize("done", [1, 2, 3, 4])
-def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, done: int) -> None:
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, done: int, stage: str) -> None:
     whole = runner(tmp_path / "whole", SCORES, epochs=8)
     whole.train()
 
@@ -109,14 +111,15 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, done: int) -
     original = first.call_hook
 
     def interrupt(name: str, **kwargs: Any) -> None:
-        if name == "before_train_epoch" and first.epoch == done:
+        if name == stage and first.epoch == done:
             raise Killed
         original(name, **kwargs)
 
     first.call_hook = interrupt  # type: ignore[method-assign]
     with pytest.raises(Killed):
         first.train()
-    second = runner(tmp_path / "parts", SCORES, epochs=8, resume=True, start=done)
+    scored = done if stage == "before_train_epoch" else done - 1
+    second = runner(tmp_path / "parts", SCORES, epochs=8, resume=True, start=scored)
     second.train()
 
     assert second.epoch == whole.epoch == 5
@@ -127,6 +130,12 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, done: int) -
     torch.testing.assert_close(last[0]["state_dict"], last[1]["state_dict"], rtol=0, atol=0)
     assert last[0]["optimizer"] == last[1]["optimizer"]
     assert last[0]["param_schedulers"] == last[1]["param_schedulers"]
+
+
+def test_a_score_that_is_no_number_does_not_stop(tmp_path: Path) -> None:
+    run = runner(tmp_path, [float("nan")] * 5, epochs=5)
+    run.train()
+    assert run.epoch == 5
 
 
 def test_a_run_that_had_stopped_stays_stopped(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ def test_existing_keys_and_arguments_of_classes_are_accepted(config: Config) -> 
             "train_dataloader.dataset.pipeline.3.prob": 0.1,
             "train_dataloader.dataset.filter_cfg.min_size": 9,  # of CocoDataset's base class
             "work_dir": "somewhere",
+            "optim_wrapper.constructor": "LearningRateDecayOptimizerConstructor",
+            "optim_wrapper.paramwise_cfg.norm_decay_mult": 0.0,
+            "randomness.deterministic": True,
+            "metainfo.palette": [(1, 2, 3)],
+            "default_hooks.visualization.type": "DetVisualizationHook",
         },
     )
     assert config.optim_wrapper.clip_grad.max_norm == 1.0

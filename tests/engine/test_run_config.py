@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from cellseg_mm.engine.run_config import load_config, parse_options, use_mixed_precision
+from cellseg_mm.engine.run_config import (
+    load_config,
+    parse_options,
+    train_without_validation,
+    use_mixed_precision,
+)
 
 
 @pytest.fixture
@@ -42,6 +48,27 @@ def test_classes_reach_data_sets_and_heads(path: str) -> None:
     assert config.model.roi_head.mask_head.num_classes == 3
 
 
+def test_one_class_is_not_taken_for_its_letters(path: str) -> None:
+    config = load_config(path, None, ["metainfo.classes=cell"])
+    assert config.train_dataloader.dataset.metainfo.classes == ("cell",)
+    assert config.model.roi_head.bbox_head.num_classes == 1
+
+
+def test_training_without_validation_images(path: str, tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    truth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cell"}]}
+    file = tmp_path / "annotations" / "val.json"
+    file.write_text(json.dumps(truth))
+    config = load_config(path, None, [f"data_root={tmp_path}"])
+    assert train_without_validation(config)
+    assert config.val_dataloader is config.val_evaluator is config.val_cfg is None
+    assert config.default_hooks.checkpoint.save_best is None
+    assert "ResumableEarlyStoppingHook" not in [hook.type for hook in config.custom_hooks]
+    truth["images"] = [{"id": 1}]
+    file.write_text(json.dumps(truth))
+    assert not train_without_validation(load_config(path, None, [f"data_root={tmp_path}"]))
+
+
 def test_work_dir_and_other_overrides(path: str) -> None:
     assert load_config(path, None, None).work_dir == "work_dirs/mask-rcnn_convnext-b_fpn_cell"
     config = load_config(path, "here", ["optim_wrapper.optimizer.lr=1e-4"])
@@ -62,6 +89,13 @@ def test_options_are_parsed_as_mmengine_does() -> None:
         parse_options(["lr"])
 
 
+def test_a_file_that_is_no_config_is_a_sentence(tmp_path: Path) -> None:
+    for name in ("notes.md", "broken.py"):
+        (tmp_path / name).write_text("this is (not Python")
+        with pytest.raises(ValueError, match=rf"{name} is not a config"):
+            load_config(str(tmp_path / name), None, None)
+
+
 def test_a_missing_config_is_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"nowhere\.py does not exist"):
         load_config("nowhere.py", None, None)
@@ -80,7 +114,11 @@ def test_mixed_precision_fits_the_device(
 ) -> None:
     config = load_config(path, None, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return bf16 or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
     use_mixed_precision(config)
     assert config.optim_wrapper.type == expected
     assert config.optim_wrapper.optimizer.lr == 3e-4

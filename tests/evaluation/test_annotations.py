@@ -35,7 +35,7 @@ def test_records_are_indexed_by_image(tmp_path: Path) -> None:
 
 
 def test_problems_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="does not exist: run"):
+    with pytest.raises(FileNotFoundError, match="does not exist: write it"):
         read_annotations(tmp_path / "none.json")
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="is not JSON"):

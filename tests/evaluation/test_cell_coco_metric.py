@@ -138,7 +138,7 @@ def coco_numbers(truth, samples, iou_type):
     with contextlib.redirect_stdout(io.StringIO()):
         at_100 = evaluate([1, 10, 100])
         at_1000 = evaluate([1, 100, 1000])
-    precision = at_1000.eval["precision"]
+    precision, precision_at_100 = at_1000.eval["precision"], at_100.eval["precision"]
     numbers = {
         "mAP": mean(precision[..., 0, 2]),
         "mAP_50": at_1000.stats[1],
@@ -154,8 +154,9 @@ def coco_numbers(truth, samples, iou_type):
     }
     for name, category_id in zip(CLASSES, CATEGORY_IDS, strict=True):
         index = at_1000.params.catIds.index(category_id)
-        numbers[f"mAP_{name}"] = mean(precision[:, :, index, 0, 2])
-        numbers[f"mAP_50_{name}"] = mean(precision[0, :, index, 0, 2])
+        for key, thresholds in (("mAP", slice(None)), ("mAP_50", 0), ("mAP_75", 5)):
+            numbers[f"{key}_{name}"] = mean(precision[thresholds, :, index, 0, 2])
+            numbers[f"{key}_dets100_{name}"] = mean(precision_at_100[thresholds, :, index, 0, 2])
     # -1 is pycocotools' word for "no truth".
     return {
         f"coco/{iou_type}_{key}": math.nan if value == -1 else value
@@ -260,7 +261,10 @@ def test_over_1000_detections_of_one_class(tmp_path):
     bitmaps[-1] = target
     detections = [(1, 0, b, s) for b, s in zip(bitmaps, scores, strict=True)]
 
-    assert_equal_to_pycocotools(tmp_path, truth, make_samples(1, detections))
+    numbers = assert_equal_to_pycocotools(tmp_path, truth, make_samples(1, detections))
+
+    assert numbers["coco/segm_mAP_75_dets100_epithelial"] == 0
+    assert numbers["coco/segm_mAP_75_epithelial"] > 0
 
 
 def test_no_detections(tmp_path):

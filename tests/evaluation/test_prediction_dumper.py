@@ -38,8 +38,14 @@ def data_sample(image_id: int, lefts: list[int], labels: list[int]) -> dict[str,
     }
 
 
-def dump(path: Path, samples: list[dict[str, Any]], **arguments: Any) -> dict[str, Any]:
-    evaluator = Evaluator({"type": "mmdet.PredictionDumper", "out_file": str(path), **arguments})
+def dump(path: Path, samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write samples of two classes whose category ids are neither in their order nor from 1."""
+    categories = [{"id": 4, "name": "epithelial"}, {"id": 7, "name": "lymphocyte"}]
+    ann_file = path.parent.with_name(f"{path.parent.name}-val.json")
+    ann_file.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    evaluator = Evaluator(
+        {"type": "mmdet.PredictionDumper", "out_file": str(path), "ann_file": str(ann_file)}
+    )
     evaluator.dataset_meta = {"classes": ("lymphocyte", "epithelial")}
     for sample in samples:
         evaluator.process([sample])
@@ -51,9 +57,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     numbers = dump(path, [data_sample(3, [0, 8], [1, 0]), data_sample(5, [], [])])
     assert numbers == {"dump/images": 2, "dump/detections": 2}
     first, second = load_predictions(path)
-    assert (first["image_id"], first["category_id"], first["bbox"]) == (3, 2, [0, 2, 4, 4])
+    assert (first["image_id"], first["category_id"], first["bbox"]) == (3, 4, [0, 2, 4, 4])
     assert first["score"] == pytest.approx(0.9)
-    assert second["segmentation"] == rle(8)
+    assert (second["category_id"], second["segmentation"]) == (7, rle(8))
     assert os.listdir(tmp_path) == ["predictions.json"]
 
 
@@ -62,21 +68,6 @@ def test_an_image_seen_twice_is_written_once(tmp_path: Path) -> None:
     sample = data_sample(3, [0], [0])
     assert dump(path, [sample, sample])["dump/images"] == 1
     assert len(load_predictions(path)) == 1
-
-
-def test_category_ids_of_the_annotation_file(tmp_path: Path) -> None:
-    (tmp_path / "val.json").write_text(
-        json.dumps(
-            {
-                "images": [],
-                "annotations": [],
-                "categories": [{"id": 4, "name": "epithelial"}, {"id": 7, "name": "lymphocyte"}],
-            }
-        )
-    )
-    path = tmp_path / "predictions.json"
-    dump(path, [data_sample(3, [0, 8], [1, 0])], ann_file=str(tmp_path / "val.json"))
-    assert [p["category_id"] for p in load_predictions(path)] == [4, 7]
 
 
 def test_without_predictions_the_list_is_empty(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 from cellseg_mm.evaluation.submission import SubmissionWriter
 
 HEIGHT, WIDTH = 12, 20
+CLASSES = ("epithelial", "lymphocyte", "neutrophil", "macrophage")
 
 
 def bitmap(x, y, width, height):
@@ -45,8 +46,18 @@ def read(path):
         return json.loads(archive.read("test-results.json"))
 
 
-def write(path, samples):
-    writer = SubmissionWriter(str(path))
+def make_writer(path, classes=CLASSES):
+    """A writer with its annotation file, one a process, beside the folder of the target."""
+    ann_file = path.parent.with_name(f"{path.parent.name}-{os.getpid()}-test.json")
+    categories = [{"id": n, "name": name} for n, name in enumerate(CLASSES, start=1)]
+    ann_file.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    writer = SubmissionWriter(str(path), str(ann_file))
+    writer.dataset_meta = {"classes": classes}
+    return writer
+
+
+def write(path, samples, **arguments):
+    writer = make_writer(path, **arguments)
     for sample in samples:
         writer.process({}, [sample])
     return writer.evaluate(len(samples))
@@ -77,6 +88,29 @@ def test_records(tmp_path):
         np.testing.assert_array_equal(coco_mask.decode(record["segmentation"]), mask)
 
 
+@pytest.mark.parametrize(
+    ("classes", "category_ids"),
+    [
+        (("macrophage", "epithelial", "neutrophil", "lymphocyte"), [4, 1, 3, 2]),
+        (("neutrophil", "lymphocyte"), [3, 2]),
+    ],
+)
+def test_categories_are_matched_by_name(tmp_path, classes, category_ids):
+    labels = list(range(len(classes)))
+    sample = data_sample(1, [bitmap(1, 1, 2, 2)] * len(classes), labels=labels)
+
+    write(tmp_path / "out.zip", [sample], classes=classes)
+
+    assert [r["category_id"] for r in read(tmp_path / "out.zip")] == category_ids
+
+
+def test_a_class_that_is_no_category_is_refused(tmp_path):
+    sample = data_sample(1, [bitmap(1, 1, 2, 2)])
+
+    with pytest.raises(ValueError, match=r"\['nucleus'\] must all be categories of .*test\.json"):
+        write(tmp_path / "out.zip", [sample], classes=("nucleus",))
+
+
 def test_no_detections_at_all(tmp_path):
     numbers = write(tmp_path / "out.zip", [data_sample(1, []), data_sample(2, [])])
 
@@ -105,8 +139,12 @@ def test_through_the_evaluator_with_bitmaps(tmp_path):
     sample = data_sample(4, [bitmap(1, 1, 2, 2), bitmap(5, 5, 3, 3)])
     bitmaps = np.stack([bitmap(1, 1, 2, 2), bitmap(5, 5, 3, 3)])
     sample["pred_instances"]["masks"] = torch.from_numpy(bitmaps)
-    config = {"type": "mmdet.SubmissionWriter", "out_file": str(tmp_path / "out.zip")}
-    evaluator = Evaluator(config)
+    ann_file = make_writer(tmp_path / "out.zip").ann_file
+    out_file = str(tmp_path / "out.zip")
+    evaluator = Evaluator(
+        {"type": "mmdet.SubmissionWriter", "out_file": out_file, "ann_file": ann_file}
+    )
+    evaluator.dataset_meta = {"classes": CLASSES}
 
     for _ in range(2):
         evaluator.process([sample])
@@ -118,7 +156,7 @@ def test_through_the_evaluator_with_bitmaps(tmp_path):
 
 
 def test_nothing_lies_in_the_folder_until_the_zip_is_whole(tmp_path):
-    writer = SubmissionWriter(str(tmp_path / "out.zip"))
+    writer = make_writer(tmp_path / "out.zip")
 
     writer.process({}, [data_sample(1, [bitmap(1, 1, 2, 2)])] * 50)
     assert os.listdir(tmp_path) == []
@@ -136,7 +174,7 @@ def test_an_interrupt_while_writing_keeps_the_older_zip(tmp_path):
         yield b'5 1 {"image_id": 5}\n'
         raise KeyboardInterrupt
 
-    writer = SubmissionWriter(str(tmp_path / "out.zip"))
+    writer = make_writer(tmp_path / "out.zip")
     with pytest.raises(KeyboardInterrupt):
         writer.compute_metrics(lines())
 
@@ -187,9 +225,11 @@ def test_scores_that_are_not_finite_are_refused(tmp_path):
 
 def test_the_target_is_checked_at_once(tmp_path):
     with pytest.raises(ValueError, match=r"must end in \.zip"):
-        SubmissionWriter(str(tmp_path / "out.json"))
+        make_writer(tmp_path / "out.json")
     with pytest.raises(FileNotFoundError, match="does not exist: make it"):
-        SubmissionWriter(str(tmp_path / "absent" / "out.zip"))
+        make_writer(tmp_path / "absent" / "out.zip")
+    with pytest.raises(FileNotFoundError, match=r"test\.json does not exist"):
+        SubmissionWriter(str(tmp_path / "out.zip"), str(tmp_path / "test.json"))
 
 
 if __name__ == "__main__":

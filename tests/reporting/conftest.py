@@ -20,18 +20,14 @@ _FLAGS = (
 )
 
 
-def pytest_configure(config):
-    """Register the mark of tests in a browser."""
-    config.addinivalue_line("markers", "browser: needs Chromium; skipped where there is none")
-
-
 class Chromium:
     """A tab of a headless Chromium, driven through the DevTools protocol over a pipe."""
 
     def __init__(self, binary, profile):
         # Chromium reads commands from descriptor 3 and writes to 4. Ours lie above, so that putting
         # one there does not close the other.
-        pipes = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (*os.pipe(), *os.pipe())]
+        low = (*os.pipe(), *os.pipe())
+        pipes = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in low]
         command_read, self._commands, self._events, event_write = pipes
 
         def connect():
@@ -45,8 +41,9 @@ class Chromium:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(command_read)
-        os.close(event_write)
+        # With a copy of its ends left here, the end of Chromium would not end the pipe.
+        for fd in (*low, command_read, event_write):
+            os.close(fd)
         self._buffer = b""
         self._number = 0
         self._session = None
@@ -170,7 +167,7 @@ class Chromium:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
-    """A browser; skips where none is installed."""
+    """A browser, one for each worker of pytest-xdist; skips where none is installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
     binary = next(filter(None, map(shutil.which, names)), None)
     if binary is None:

@@ -2,8 +2,6 @@
 
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.error_analysis import ImageScore, analyse_errors
-from cellseg_mm.evaluation.error_kinds import find_errors
-from cellseg_mm.evaluation.image_matches import match_images
 from cellseg_mm.evaluation.predictions import load_predictions
 from cellseg_mm.reporting.image_browser import browser_data, choose_images
 
@@ -22,12 +20,8 @@ def test_verdicts(prepared):
     annotations = read_annotations(prepared / "annotations" / "val.json")
     predictions = load_predictions(prepared / "predictions.json", annotations)
     analysis = analyse_errors(annotations, predictions)
-    matches = match_images(annotations, predictions)
-    errors = find_errors(matches, analysis.classes)
 
-    data = browser_data(
-        analysis.images, analysis, matches, errors, annotations, predictions, prepared
-    )
+    data = browser_data(analysis.images, analysis, annotations, predictions, prepared)
 
     names = [kind["name"] for kind in data["kinds"]]
     assert [c["name"] for c in data["classes"]] == ["round", "flat"]

@@ -1,5 +1,9 @@
 """Config and log of a work dir, read without running anything."""
 
+import json
+
+import pytest
+
 from cellseg_mm.reporting.run_record import (
     important_settings,
     logged_environment,
@@ -80,7 +84,51 @@ def test_an_empty_work_dir(tmp_path):
     assert (record.config_text, record.settings, record.environment) == ("", {}, {})
 
 
-def test_the_newest_log_counts(tmp_path):
+@pytest.fixture
+def add_run(tmp_path):
+    """Leave behind what MMEngine does at a start and after: two configs, a log and records."""
+
+    def add(time, epochs, seed, *records):
+        config = CONFIG.replace("max_epochs=20", f"max_epochs={epochs}")
+        vis_data = tmp_path / time / "vis_data"
+        vis_data.mkdir(parents=True)
+        (tmp_path / "mine.py").write_text(config)
+        (vis_data / "config.py").write_text(config)
+        (vis_data / "scalars.json").write_text("".join(records))
+        (tmp_path / time / f"{time}.log").write_text(LOG.replace("seed: 7", f"seed: {seed}"))
+
+    return add
+
+
+TRAINED = json.dumps({"lr": 0.1, "loss": 2.5, "step": 1}) + "\n"
+VALIDATED = json.dumps({"coco/segm_mAP": 0.5, "step": 1}) + "\n"
+TESTED = json.dumps({"coco/segm_mAP": 0.5, "step": 0}) + "\n"
+
+
+def test_a_later_test_run_does_not_hide_the_training(tmp_path, add_run):
+    add_run("20260101_000000", 10, 7, TRAINED, VALIDATED)
+    add_run("20260202_000000", 11, 8, VALIDATED, TRAINED, '{"lr": 0.1, "lo')  # resumed, killed
+    add_run("20260303_000000", 12, 9, TESTED)
+
+    record = read_run_record(tmp_path)
+
+    assert record.config_name == "20260202_000000/vis_data/config.py"
+    assert record.config_text == CONFIG.replace("max_epochs=20", "max_epochs=11")
+    assert record.settings["Epochs at most"] == "11"
+    assert record.environment["seed"] == "8"
+
+
+def test_a_training_does_not_borrow_the_log_of_a_test(tmp_path, add_run):
+    add_run("20260101_000000", 10, 7, TRAINED)
+    add_run("20260303_000000", 12, 9, TESTED)
+    (tmp_path / "20260101_000000" / "20260101_000000.log").unlink()
+
+    record = read_run_record(tmp_path)
+
+    assert (record.environment, record.settings["Epochs at most"]) == ({}, "10")
+
+
+def test_without_training_records_the_newest_log_counts(tmp_path):
     for time, seed in (("20260101_000000", 7), ("20260202_000000", 9)):
         (tmp_path / time).mkdir()
         log = LOG.replace("seed: 7", f"seed: {seed}")

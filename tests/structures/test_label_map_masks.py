@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 
 from mmdet.structures.mask import BitmapMasks
+from mmdet.visualization import DetLocalVisualizer
 
 # Sizes in which OpenCV's nearest-neighbour resizing and shifting is exercised well.
 SIDE = st.integers(1, 40)
@@ -209,6 +210,14 @@ def test_rotate_and_shear_by_hand() -> None:
     assert np.argwhere(sheared.to_ndarray()[0]).tolist() == [[2, 2]]
 
 
+def test_the_stock_visualizer_draws_the_truth() -> None:
+    masks = LabelMapMasks(np.array([[[0, 7], [7, 0]]], np.int32), [7])
+    truth = InstanceData(masks=masks, labels=torch.zeros(1, dtype=torch.int64))
+    image = np.zeros((2, 2, 3), np.uint8)
+    drawn = DetLocalVisualizer()._draw_instances(image, truth, ("cell",), [(255, 0, 0)])
+    assert drawn.any()
+
+
 def test_instance_data_selects_and_moves_masks() -> None:
     bitmaps = np.zeros((3, 4, 4), np.uint8)
     for i, bitmap in enumerate(bitmaps):
@@ -240,6 +249,7 @@ def test_cost_of_a_sample_does_not_depend_on_the_number_of_cells() -> None:
         (lambda m: LabelMapMasks(m.planes[0], [1]), r"must be \(P, H, W\)"),
         (lambda m: LabelMapMasks(m.planes, [0]), "must be positive"),
         (lambda m: LabelMapMasks.cat([]), "no masks"),
+        (lambda m: m.crop(np.array([5, 5, 9, 9])), "outside the image"),
         (lambda m: LabelMapMasks.cat([m, m.resize((9, 9))]), "cannot be concatenated"),
     ],
 )

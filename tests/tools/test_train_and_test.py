@@ -78,7 +78,8 @@ def test_scores_dump_and_submission(
         *options,
     )
     assert scored.returncode == 0, scored.stderr
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    text = (tmp_path / "metrics.json").read_text()
+    metrics = json.loads(text)
     assert {"segm_mAP", "segm_mAP_50", "segm_mAP_75", "segm_mAP_dets100"} <= metrics.keys()
     assert {"cell/bPQ", "cell/AJI"} <= metrics.keys()
     found = json.loads((tmp_path / "found.json").read_text())
@@ -86,8 +87,18 @@ def test_scores_dump_and_submission(
     assert {f["image_id"] for f in found} <= {image["id"] for image in val["images"]}
 
     submission = tmp_path / "submission.zip"
-    written = run(repository, "test.py", CONFIG, checkpoint, "--submission", submission, *options)
+    test = json.loads((prepared_data / "annotations/test.json").read_text())
+    (tmp_path / "no_truth.json").write_text(json.dumps(test | {"annotations": []}))
+    without_truth = f"test_dataloader.dataset.ann_file={tmp_path / 'no_truth.json'}"
+    written = run(
+        repository,
+        "test.py",
+        *(CONFIG, checkpoint, "--submission", submission, *options, without_truth),
+    )
     assert written.returncode == 0, written.stderr
+    assert (written.stdout + written.stderr).count("--metrics is left out") == 1
+    assert (tmp_path / "metrics.json").read_text() == text
+    assert not (tmp_path / "metrics_test.json").exists()
     assert zipfile.ZipFile(submission).namelist() == ["test-results.json"]
     names = prepared_data.parent / "raw" / "test_image_name_to_ids.json"
     checked = run(repository, "validate_submission.py", submission, names)
@@ -116,6 +127,25 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert message in error
     assert "Traceback" not in result.stderr
+
+
+def test_a_test_split_without_images_is_one_sentence(
+    repository: Path, prepared_data: Path, tmp_path: Path
+) -> None:
+    test = json.loads((prepared_data / "annotations/test.json").read_text())
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps(test | {"images": [], "annotations": []}))
+    submission = tmp_path / "out.zip"
+    options = [f"data_root={prepared_data}", f"test_dataloader.dataset.ann_file={empty}"]
+    result = run(
+        repository,
+        "test.py",
+        *(CONFIG, "any.pth", "--work-dir", tmp_path / "run", "--submission", submission),
+        *("--cfg-options", *options),
+    )
+    assert result.returncode == 2, result.stderr
+    assert f"error: {empty} lists no images to predict" in result.stderr
+    assert not submission.exists()
 
 
 @pytest.mark.parametrize("script", ["train.py", "test.py", "validate_submission.py"])

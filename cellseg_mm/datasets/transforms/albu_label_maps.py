@@ -55,11 +55,11 @@ class AlbuLabelMaps(BaseTransform):
     Args:
         transforms: Albumentations transforms as dicts: ``type`` is the class's name, the rest its
             arguments; nested lists under ``transforms``. They see the image as RGB.
-        min_area: Smallest cell that is kept after the warp, pixels.
+        min_area: Smallest cell that is kept, pixels; also drops cells that were as small before.
 
     Raises:
         ValueError: A name or an argument is unknown to Albumentations, a value is not valid, or
-            masks would not be warped with nearest neighbours.
+            masks would not be warped with nearest neighbours and background around them.
     """
 
     def __init__(self, transforms: list[dict[str, Any]], min_area: int = 1) -> None:
@@ -69,12 +69,7 @@ class AlbuLabelMaps(BaseTransform):
         self.min_area = min_area
         pipeline = [_build(transform) for transform in transforms]
         for transform in _leaves(pipeline):
-            method = getattr(transform, "mask_interpolation", cv2.INTER_NEAREST)
-            if method != cv2.INTER_NEAREST:
-                raise ValueError(
-                    f"{type(transform).__name__}(mask_interpolation={method}) would mix instance "
-                    f"ids: leave it at cv2.INTER_NEAREST ({cv2.INTER_NEAREST})."
-                )
+            _check_mask_arguments(transform)
         self._compose = albumentations.Compose(pipeline)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +143,21 @@ def _build(config: dict[str, Any]) -> Any:
             return cls(**arguments)
         except (ValueError, TypeError, UserWarning) as error:
             raise ValueError(f"{name} cannot be built from {config}: {error}") from error
+
+
+def _check_mask_arguments(transform: Any) -> None:
+    """Refuse what would change ids, make pixels of some, or mirror cells at the border."""
+    for argument, good in (
+        ("mask_interpolation", (cv2.INTER_NEAREST,)),
+        ("fill_mask", (0, 0.0, None)),
+        ("border_mode", (cv2.BORDER_CONSTANT,)),
+    ):
+        value = getattr(transform, argument, good[0])
+        if value not in good:
+            raise ValueError(
+                f"{type(transform).__name__}({argument}={value}) would spoil the instances of a "
+                f"label map: leave it at {good[0]}."
+            )
 
 
 _COMPOSITION = albumentations.BaseCompose

@@ -9,23 +9,48 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 
+_VALIDATED = "validated_epoch"
+
 
 @HOOKS.register_module()
 class BestCheckpointHook(CheckpointHook):
     """``CheckpointHook`` that keeps the old best checkpoint until the new one is written.
 
-    The stock hook deletes first and writes then. This one also saves the epoch's checkpoint again
-    after each validation, so that a resumed run knows what the hooks learned from it (early
-    stopping's count, the best score). Use with ``save_best`` a single key,
-    ``max_keep_ckpts`` of 2 or more and ``backend_args=dict(backend="atomic")``.
+    The stock hook deletes first and writes then. This one also
+
+    - saves an epoch's checkpoint again after its validation, so that a resumed run knows what the
+      hooks learned from it (early stopping's count, the best score);
+    - makes up, when a run is resumed, for a validation that the interruption cut off; MMEngine by
+      itself goes on with the next epoch.
+
+    Use with ``save_best`` a single key, ``max_keep_ckpts`` of 2 or more and
+    ``backend_args=dict(backend="atomic")``.
     """
 
+    priority = "LOWEST"  # after the hooks whose state it saves
     best_ckpt_path: str | None
+
+    def before_train(self, runner: Any) -> None:
+        """Set up, then catch up on the validation of the epoch that is resumed from."""
+        super().before_train(runner)
+        loop = runner.train_loop
+        if not runner._resume or runner.val_loop is None:
+            return
+        due = loop.epoch >= loop.val_begin and (
+            loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
+        )
+        if due and loop.epoch > runner.message_hub.runtime_info.get(_VALIDATED, 0):
+            runner.logger.info(f"Epoch {loop.epoch} was saved, but not yet validated.")
+            runner.val_loop.run()
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float]) -> None:
         """Save the best checkpoint if this is one, and the epoch's with the hooks' new state."""
+        runner.message_hub.update_info(_VALIDATED, runner.epoch)
+        # Without it, the stock hook would write the epoch's checkpoint too where this is the best.
+        last, self.last_ckpt = self.last_ckpt, None
         super().after_val_epoch(runner, metrics)
-        if self.last_ckpt is not None and runner._train_loop is not None:
+        self.last_ckpt = last
+        if last is not None and Path(last).name == self.filename_tmpl.format(runner.epoch):
             self._save_checkpoint_with_step(
                 runner, runner.epoch, {"epoch": runner.epoch, "iter": runner.iter}
             )

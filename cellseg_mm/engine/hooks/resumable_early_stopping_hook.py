@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook
@@ -36,7 +37,11 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             runner.train_loop.stop_training = True
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float]) -> None:
-        """Decide, then leave the state where checkpoints take it from."""
-        super().after_val_epoch(runner, metrics)
+        """Decide, then leave the state where checkpoints take it from.
+
+        A score that is not a number (no truth among the validation images) decides nothing.
+        """
+        if not math.isnan(metrics.get(self.monitor, 0.0)):
+            super().after_val_epoch(runner, metrics)
         state = {"wait_count": self.wait_count, "best_score": self.best_score}
         runner.message_hub.update_info(_KEY, state)

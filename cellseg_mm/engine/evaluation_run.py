@@ -1,4 +1,4 @@
-"""What a test run does around MMEngine's runner."""
+"""What scoring and predicting do around MMEngine's runner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cellseg_mm.evaluation.annotations import read_coco_file
 
 def choose_evaluation(
     config: Config, split: str, metrics: Sequence[str], dump: str | None, submission: str | None
-) -> None:
+) -> bool:
     """Set up a config's test loop: which images, what to score, what to write; in place.
 
     Args:
@@ -31,13 +31,22 @@ def choose_evaluation(
         dump: COCO JSON of detections to write, or None.
         submission: Zip to write, or None.
 
+    Returns:
+        Whether anything is scored: without truth, the images are only predicted.
+
     Raises:
-        ValueError: The split has no truth to score, and nothing is to be written.
+        ValueError: The split has no images, or no truth to score while nothing is to be written.
     """
     loader, evaluator = config[f"{split}_dataloader"], config[f"{split}_evaluator"]
     evaluators: list[Any] = []
     annotations = str(Path(loader.dataset.data_root, loader.dataset.ann_file))
-    if read_coco_file(annotations)["annotations"]:
+    content = read_coco_file(annotations)
+    if not content["images"]:
+        raise ValueError(
+            f"{annotations} lists no images to predict: prepare a data set that has {split} "
+            "images, or choose the other --split."
+        )
+    if content["annotations"]:
         if "coco" in metrics:
             evaluators += evaluator if isinstance(evaluator, list | tuple) else [evaluator]
         if "cell" in metrics:
@@ -47,11 +56,12 @@ def choose_evaluation(
             f"{annotations} has no truth to score against: add --submission OUT.zip or --dump "
             "OUT.json to predict its images, or use --split val."
         )
-    if dump is not None:
-        evaluators.append({"type": "PredictionDumper", "out_file": dump, "ann_file": annotations})
-    if submission is not None:
-        evaluators.append({"type": "SubmissionWriter", "out_file": submission})
+    scored = bool(evaluators)
+    for writer, out_file in (("PredictionDumper", dump), ("SubmissionWriter", submission)):
+        if out_file is not None:
+            evaluators.append({"type": writer, "out_file": out_file, "ann_file": annotations})
     config.test_dataloader, config.test_evaluator = loader, evaluators
+    return scored
 
 
 def load_weights(runner: Runner, checkpoint: str) -> None:
@@ -86,13 +96,16 @@ def load_weights(runner: Runner, checkpoint: str) -> None:
 
 
 @master_only
-def write_metrics(metrics: Mapping[str, Any], work_dir: str) -> None:
-    """Write ``metrics.json``: COCO's numbers without their prefix, null for what is undefined."""
+def write_metrics(metrics: Mapping[str, Any], work_dir: str, split: str) -> None:
+    """Write the scores: COCO's numbers without their prefix, null for what is undefined.
+
+    Those of "val" go to ``metrics.json``, those of "test" to ``metrics_test.json``.
+    """
     content = {
         key.removeprefix("coco/"): None if isinstance(v, float) and math.isnan(v) else v
         for key, v in metrics.items()
     }
-    path = Path(work_dir, "metrics.json")
+    path = Path(work_dir, "metrics.json" if split == "val" else f"metrics_{split}.json")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
