@@ -14,10 +14,10 @@ from typing import IO, Any, ClassVar
 
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
-from pycocotools import mask as coco_mask
 
 from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.structures.coco_rle import mask_areas
 
 _GATHERED_BYTES = 8 << 20
 """Each process sends about this much at a time to the one that writes the file."""
@@ -166,7 +166,7 @@ class ResultListWriter(BaseMetric):
     def _records(self, detections: ImageDetections) -> list[dict[str, Any]]:
         """Records of the list, without the empty masks."""
         rles = detections.rles
-        areas = coco_mask.area(rles) if rles else []
+        areas = mask_areas(detections.counts)
         return [
             {
                 "image_id": detections.image_id,

@@ -75,15 +75,25 @@ class LabelMapMasks(BaseInstanceMasks):
         return len(self.ids)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle host planes in the smallest dtype: workers send every sample through a pipe."""
+        """Pickle host planes in the smallest dtype: workers send every sample through a pipe.
+
+        Without instances (the ignored ones of a sample, usually) only the size matters.
+        """
         planes = self.planes
         if isinstance(planes, np.ndarray):
-            planes = planes.astype(np.min_scalar_type(planes.max(initial=0)))
+            if not len(self):
+                planes = (self.height, self.width)
+            else:
+                planes = planes.astype(np.min_scalar_type(planes.max(initial=0)))
         return {"planes": planes, "ids": self.ids}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         planes, self.ids = state["planes"], state["ids"]
-        self.planes = planes.astype(np.int32) if isinstance(planes, np.ndarray) else planes
+        if isinstance(planes, tuple):
+            planes = np.broadcast_to(np.int32(0), (1, *planes))
+        elif isinstance(planes, np.ndarray):
+            planes = planes.astype(np.int32)
+        self.planes = planes
 
     def __repr__(self) -> str:
         return (
@@ -108,7 +118,11 @@ class LabelMapMasks(BaseInstanceMasks):
 
         The planes become int32 tensors, the ids int64 tensors.
         """
-        planes = torch.as_tensor(self.planes, dtype=torch.int32).to(*args, **kwargs)
+        if len(self):
+            planes = torch.as_tensor(self.planes, dtype=torch.int32).to(*args, **kwargs)
+        else:  # only the size matters: nothing to copy to the device
+            background = torch.zeros((1, 1, 1), dtype=torch.int32).to(*args, **kwargs)
+            planes = background.expand(1, self.height, self.width)
         ids = torch.as_tensor(self.ids, dtype=torch.int64).to(*args, **kwargs)
         return LabelMapMasks(planes, ids)
 

@@ -29,6 +29,7 @@ class BestCheckpointHook(CheckpointHook):
 
     priority = "LOWEST"  # after the hooks whose state it saves
     best_ckpt_path: str | None
+    last_ckpt: str | None
 
     def before_train(self, runner: Any) -> None:
         """Set up, then catch up on the validation of the epoch that is resumed from."""
