@@ -86,19 +86,19 @@ def _axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> _Axi
 
 def _bilinear(planes: Tensor, ids: Tensor, y: _Axis, x: _Axis) -> Tensor:
     """Values of the instances' bitmaps at all pairs of y and x: (R, samples_y, samples_x)."""
-    width = planes.shape[2]
-    flat = planes.flatten(1)
+    rows = torch.cat([y.low, y.high], dim=1) * planes.shape[2]
+    columns = torch.cat([x.low, x.high], dim=1)
+    index = rows[:, :, None] + columns[:, None, :]
     ids = ids[:, None, None].to(planes.dtype)
+    absent = planes[0].take(index) != ids
+    for plane in planes[1:]:
+        absent &= plane.take(index) != ids
+    absent = absent.view(len(ids), 2, y.low.shape[1], 2, x.low.shape[1])
     value: Tensor | None = None
-    for row, weight_row in ((y.low, y.weight_low), (y.high, y.weight_high)):
-        first_pixel = (row * width)[:, :, None]
-        for column, weight_column in ((x.low, x.weight_low), (x.high, x.weight_high)):
-            index = first_pixel + column[:, None, :]
-            present = flat[0].take(index) == ids
-            for plane in flat[1:]:
-                present |= plane.take(index) == ids
+    for row, weight_row in enumerate((y.weight_low, y.weight_high)):
+        for column, weight_column in enumerate((x.weight_low, x.weight_high)):
             share = weight_row[:, :, None] * weight_column[:, None, :]
-            share *= present
+            share.masked_fill_(absent[:, row, :, column], 0.0)
             value = share if value is None else value.add_(share)
     assert value is not None
     return value

@@ -100,7 +100,7 @@ class AlbuLabelMaps(BaseTransform):
     def _rebuild(
         self, results: dict[str, Any], ids: npt.NDArray[np.int64], warped: npt.NDArray[Any]
     ) -> None:
-        planes = np.ascontiguousarray(warped).astype(np.int32)
+        planes = np.ascontiguousarray(warped, np.int32)
         boxes, areas = instance_extents(planes)
         known = np.where(ids < len(areas), ids, 0)  # entry 0 is empty
         kept = np.flatnonzero(areas[known] >= self.min_area)
