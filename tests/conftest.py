@@ -12,9 +12,17 @@ import pytest
 # One thread a test process, since there is one process a core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from mmengine.registry import init_default_scope
+
 import cellseg_mm.ops  # noqa: F401  (before what imports mmcv.ops, whatever test comes first)
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _mmdet_scope() -> None:
+    """Names in configs mean MMDetection's classes, whatever scope the test before has set."""
+    init_default_scope("mmdet")
 
 
 @pytest.fixture(scope="session")

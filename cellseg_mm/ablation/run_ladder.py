@@ -161,7 +161,9 @@ def _batches(record: dict[str, Any]) -> FirstBatches | None:
 def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
     run.write_config()
     command = [sys.executable, str(scripts.train), str(run.config_file)]
-    command += ["--work-dir", str(run.folder), "--resume"]
+    command += ["--work-dir", str(run.folder)]
+    if find_last_checkpoint(run.folder):
+        command += ["--resume"]
     _run_or_raise(command, run.folder / "train.log", "training", lock)
 
 

@@ -15,9 +15,9 @@ from cellseg_mm.datasets.cell_dataset import CellDataset
 from cellseg_mm.structures.planes import write_planes
 
 PIPELINE = [
-    {"type": "mmdet.LoadImageFromFile"},
-    {"type": "mmdet.LoadCellLabels"},
-    {"type": "mmdet.PackDetInputs"},
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadCellLabels"},
+    {"type": "PackDetInputs"},
 ]
 
 

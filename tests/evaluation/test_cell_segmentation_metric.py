@@ -152,5 +152,5 @@ def test_disagreement_is_named(ann_file: Path) -> None:
         evaluate(ann_file, [sample(1, [(5, (0, 0, 3, 3))], size=(30, 20))])
     with pytest.raises(ValueError, match="`score_thr` is 5"):
         evaluate(ann_file, [], score_thr=5)
-    with pytest.raises(FileNotFoundError, match="does not exist: run"):
+    with pytest.raises(FileNotFoundError, match="does not exist: write"):
         evaluate(ann_file.with_name("none.json"), [])

@@ -110,7 +110,7 @@ def test_scores_dump_and_submission(
     [
         (["train.py", "configs/missing.py"], "configs/missing.py does not exist"),
         (["train.py", CONFIG, "--cfg-options", "max_epoch=3"], "nearest are max_epochs"),
-        (["train.py", CONFIG, "--cfg-options", "data_root=no/where"], "no/where/annotations/train"),
+        (["train.py", CONFIG, "--cfg-options", "data_root=no/where"], "no/where/annotations/val"),
         (["test.py", CONFIG, "missing.pth", "--cfg-options", "data_root={data}"], "missing.pth"),
         (
             ["test.py", CONFIG, "{data}/audit.json", "--cfg-options", "data_root={data}"],
