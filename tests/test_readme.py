@@ -1,4 +1,4 @@
-"""Every command of the README is one that the project understands."""
+"""Every command of the README and of docs/first-runs.md is one that the project understands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import pytest
 from cellseg_mm.engine.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "docs" / "first-runs.md"]
 COMMANDS = [
-    line for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()
+    line
+    for page in PAGES
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    for line in block.splitlines()
 ]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -49,6 +52,7 @@ def test_make_and_pip_lines_are_the_makefiles() -> None:
             assert command.startswith(("python", "source"))
 
 
-def test_pictures_and_pages_exist() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pictures_and_pages_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).is_file(), target
