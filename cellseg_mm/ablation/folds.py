@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.problems import BadFileError
 from cellseg_mm.preparation.splits import Fold, SplitArguments, read_split
@@ -35,9 +36,10 @@ def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
         The folders of the folds.
 
     Raises:
+        FileNotFoundError: The data set lacks an annotation file.
         ValueError: There is no such split file, or it does not split the images of this data set.
     """
-    prepared = [_read_annotations(data / "annotations" / f"{part}.json") for part in _PARTS]
+    prepared = [read_coco_file(data / "annotations" / f"{part}.json") for part in _PARTS]
     images = {Path(image["file_name"]).stem: image for p in prepared for image in p["images"]}
     classes = [category["name"] for category in prepared[0]["categories"]]
     of_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images.values()}
@@ -129,13 +131,6 @@ def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
         return read_split(path, SplitArguments(0.0, count, 0, None), names)
     except BadFileError as error:
         raise ValueError(str(error)) from error
-
-
-def _read_annotations(path: Path) -> dict[str, Any]:
-    content = _read_json(path)
-    if not {"images", "annotations", "categories"} <= content.keys():
-        raise ValueError(f"{path} is not a COCO file: prepare the data set again.")
-    return content
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from cellseg_mm.reporting import colours
 from cellseg_mm.reporting.figure_style import new_figure
-from cellseg_mm.visualization.learning_curves import History
+from cellseg_mm.visualization.learning_curves import History, use_log_scale
 
 _LOSSES = {
     "loss": ("total", colours.INK),
@@ -74,11 +74,8 @@ def _losses(history: History) -> Figure:
         if len(epochs):
             _plot(axes, epochs, values, colour, label, 2.2 if key == "loss" else 1.3)
             positive |= bool((values > 0).any())
-    if positive:  # the terms differ by an order of magnitude
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    if positive:
+        use_log_scale(axes)
     if axes.lines:
         axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, -0.2), columnspacing=1)
     return figure

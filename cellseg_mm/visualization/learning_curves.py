@@ -191,11 +191,8 @@ def _draw_losses(axes: Axes, history: History) -> None:
         if len(epochs):
             _plot(axes, epochs, values, name, colour, width=2.2 if key == "loss" else 1.4)
             positive |= bool((values > 0).any())
-    if positive:  # the terms differ by an order of magnitude
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    if positive:
+        use_log_scale(axes)
     if axes.lines:
         axes.legend(frameon=False, ncols=2, fontsize="small")
 
@@ -232,3 +229,11 @@ def _start_at_zero(axes: Axes) -> None:
     """Let the y axis begin at 0, with some room above the highest value (none may be negative)."""
     highest = axes.dataLim.y1
     axes.set_ylim(0, 1.1 * highest if np.isfinite(highest) and highest > 0 else 1)
+
+
+def use_log_scale(axes: Axes) -> None:
+    """A logarithmic axis for losses: their terms differ by an order of magnitude."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
