@@ -1,4 +1,4 @@
-"""Every command of the README and of docs/first-runs.md is one that the project understands."""
+"""Every command of the README and of the guides in docs/ is one that the project understands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
 from cellseg_mm.engine.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "first-runs.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "first-runs.md", ROOT / "docs" / "distributed.md"]
 COMMANDS = [
     line
     for page in PAGES
@@ -20,13 +21,25 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+LAUNCHERS = ("python ", "torchrun ", "srun ")
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])
+def without_launcher(command: str) -> list[str]:
+    """The script and its arguments."""
+    words = shlex.split(command)
+    if words[0] == "srun":
+        words = words[words.index("python") :]
+    if words[0] == "torchrun":
+        parsed = get_args_parser().parse_args(words[1:])
+        words = ["python", parsed.training_script, *parsed.training_script_args]
+    return words[1:]
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(LAUNCHERS)])
 def test_a_scripts_arguments_and_overrides_exist(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, script, *arguments = shlex.split(command)
+    script, *arguments = without_launcher(command)
     spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
     assert spec is not None
     assert spec.loader is not None
@@ -49,7 +62,7 @@ def test_make_and_pip_lines_are_the_makefiles() -> None:
                 "--editable", "-e"
             )
         else:
-            assert command.startswith(("python", "source"))
+            assert command.startswith((*LAUNCHERS, "python3 ", "source"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -4,6 +4,9 @@ Without --submission: scores on the validation images. With it: predictions of t
 scores where their truth is known. Scores go to the work dir, those of the validation images to
 metrics.json and those of the test images to metrics_test.json; a run that scores nothing leaves
 both as they are.
+
+The config's test_time turns on test-time augmentation (views, scales), tiles for large images and
+further checkpoints: --cfg-options test_time.views=dihedral test_time.tile=512.
 """
 
 from __future__ import annotations
@@ -52,7 +55,12 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.runner import Runner
 
-    from cellseg_mm.engine.evaluation_run import choose_evaluation, load_weights, write_metrics
+    from cellseg_mm.engine.evaluation_run import (
+        choose_evaluation,
+        load_weights,
+        use_test_time,
+        write_metrics,
+    )
     from cellseg_mm.engine.run_config import load_config
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
 
@@ -60,12 +68,13 @@ def main() -> None:
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
         scored = choose_evaluation(config, split, args.metrics, args.dump, args.submission)
+        further_checkpoints = use_test_time(config)
         runner = Runner.from_cfg(config)
         if not scored:
             runner.logger.warning(
                 f"The {split} images have no truth: they are predicted, --metrics is left out."
             )
-        load_weights(runner, args.checkpoint)
+        load_weights(runner.model, [args.checkpoint, *further_checkpoints])
         metrics = runner.test()
         if scored:
             write_metrics(metrics, config.work_dir, split)

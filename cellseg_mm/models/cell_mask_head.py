@@ -11,7 +11,7 @@ from torch.nn.modules.utils import _pair
 
 import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.mask_pasting import paste_masks
+from cellseg_mm.structures.probability_masks import ProbabilityMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -58,7 +58,11 @@ class CellMaskHead(FCNMaskHead):
         rescale: bool = False,
         activate_map: bool = False,
     ) -> list[Any]:
-        """As the stock head, with ``masks`` an ``RLEMasks`` also where nothing was found."""
+        """As the stock head, with ``masks`` an ``RLEMasks`` also where nothing was found.
+
+        With ``keep_probabilities`` in ``rcnn_test_cfg``, masks that were found stay
+        ``ProbabilityMasks``: no threshold is applied yet.
+        """
         results_list = super().predict_by_feat(
             mask_preds, results_list, batch_img_metas, rcnn_test_cfg, rescale, activate_map
         )
@@ -76,7 +80,7 @@ class CellMaskHead(FCNMaskHead):
         rcnn_test_cfg: Any,
         rescale: bool = False,
         activate_map: bool = False,
-    ) -> RLEMasks | Tensor:
+    ) -> ProbabilityMasks | RLEMasks | Tensor:
         """Masks of one image; as in the stock head, ``rescale`` scales the boxes in place."""
         threshold = rcnn_test_cfg.mask_thr_binary
         if threshold < 0:  # the stock head's form for debugging: probabilities as uint8
@@ -98,4 +102,5 @@ class CellMaskHead(FCNMaskHead):
         )
         if not activate_map:
             probabilities = probabilities.sigmoid()
-        return paste_masks(probabilities, bboxes, height, width, threshold)
+        masks = ProbabilityMasks(probabilities, bboxes, height, width)
+        return masks if rcnn_test_cfg.get("keep_probabilities") else masks.to_rle(threshold)

@@ -3,7 +3,8 @@
 mmcv reaches its compiled operators through one extension module, ``mmcv._ext``. Building it takes
 a compiler, and nvcc for a GPU, while Mask R-CNN uses three of its operators: ``nms``,
 ``roi_align_forward`` and ``roi_align_backward``. torchvision ships all three for CPU and CUDA, so
-:func:`install` registers a stand-in module that calls them. A compiled mmcv is left as it is.
+:func:`install` registers a stand-in module that calls them, and has ``softnms``, which mmcv runs on
+the CPU anyway, in NumPy. A compiled mmcv is left as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
@@ -63,6 +65,63 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     if offset:
         boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
     keep: Tensor = torch.ops.torchvision.nms(boxes, scores.to(boxes.dtype), iou_threshold)
+    return keep
+
+
+def softnms(
+    boxes: Tensor,
+    scores: Tensor,
+    dets: Tensor,
+    *,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    method: int,
+    offset: int,
+) -> Tensor:
+    """Soft-NMS (https://arxiv.org/abs/1704.04503), as mmcv's operator of that name.
+
+    The best box lowers the scores of those that overlap it, again and again; boxes whose lowered
+    score is under ``min_score`` go.
+
+    Args:
+        boxes: (N, 4) float on the CPU, xyxy in pixels.
+        scores: (N,) float on the CPU.
+        dets: (N, 5), its first K rows filled in place: boxes kept and their new scores.
+        iou_threshold: IoU from which on a box is touched, for methods 0 and 1.
+        sigma: Width of method 2.
+        min_score: Least score kept. The best box of all is kept in any case.
+        method: Factor of the score at IoU u: 0 = none is left, 1 = 1 - u, 2 = exp(-u² / sigma).
+        offset: 0 or 1, added to widths and heights.
+
+    Returns:
+        (K,) int64 indices of the kept boxes in the order of their new scores.
+    """
+    x1, y1, x2, y2 = boxes.double().numpy().T.copy()
+    x2, y2 = x2 + offset, y2 + offset
+    areas = (x2 - x1) * (y2 - y1)
+    current = scores.double().numpy().copy()  # -inf for boxes that are kept already, or gone
+    kept: list[int] = []
+    while len(kept) < len(current):
+        best = int(current.argmax())
+        if current[best] == -np.inf:
+            break
+        dets[len(kept), 4] = float(current[best])
+        kept.append(best)
+        current[best] = -np.inf
+        width = np.minimum(x2, x2[best]) - np.maximum(x1, x1[best])
+        height = np.minimum(y2, y2[best]) - np.maximum(y1, y1[best])
+        touched = np.flatnonzero((width > 0) & (height > 0) & (current > -np.inf))
+        shared = width[touched] * height[touched]
+        iou = shared / (areas[touched] + areas[best] - shared)
+        if method == 2:
+            factor = np.exp(-(iou**2) / sigma)
+        else:
+            factor = np.where(iou >= iou_threshold, 1 - iou if method == 1 else 0.0, 1.0)
+        current[touched] *= factor
+        current[current < min_score] = -np.inf
+    keep = torch.tensor(kept, dtype=torch.int64)
+    dets[: len(keep), :4] = boxes[keep]
     return keep
 
 
@@ -177,6 +236,7 @@ class _StandIn(ModuleType):
         # mmengine asks importlib.util.find_spec whether the extension exists.
         self.__spec__ = importlib.machinery.ModuleSpec(_EXTENSION, loader=None)
         self.nms = nms
+        self.softnms = softnms
         self.roi_align_forward = roi_align_forward
         self.roi_align_backward = roi_align_backward
 

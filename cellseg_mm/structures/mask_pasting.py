@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cellseg_mm.structures.coco_rle import encode_many
+from cellseg_mm.structures.coco_rle import encode_foreground
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 IntArray = npt.NDArray[np.int64]
 
 # Pixels pasted at once, padding included: bounds the peak memory (about 60 bytes each).
-_CHUNK = 1 << 20
+PIXELS_AT_ONCE = 1 << 20
 
 
 def paste_masks(
@@ -39,7 +39,9 @@ def paste_masks(
     """
     parts = list(_paste(probabilities.float(), boxes.float(), height, width, threshold))
     instance, start, length = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return RLEMasks(_encode(instance, start, length, len(boxes), height * width), height, width)
+    return RLEMasks(
+        encode_foreground(instance, start, length, len(boxes), height * width), height, width
+    )
 
 
 def _paste(
@@ -65,8 +67,8 @@ def _paste(
             continue
         x = torch.arange(window_w, device=boxes.device)
         y = torch.arange(window_h, device=boxes.device)
-        grid_x = _normalize(corner[:, :1] + x, box[:, 0:1], box[:, 2:3])
-        grid_y = _normalize(corner[:, 1:] + y, box[:, 1:2], box[:, 3:4])
+        grid_x = grid_coordinate(corner[:, :1] + x, box[:, 0:1], box[:, 2:3])
+        grid_y = grid_coordinate(corner[:, 1:] + y, box[:, 1:2], box[:, 3:4])
         shape = (len(members), window_w, window_h)
         # (n, w, h): columns first, so that the foreground comes out in RLE's order.
         grid = torch.stack(
@@ -74,22 +76,31 @@ def _paste(
         )
         values = F.grid_sample(probabilities[members][:, None], grid, align_corners=False)[:, 0]
         inside = (x < size[:, :1])[:, :, None] & (y < size[:, 1:])[:, None, :]
-        box_index, column, row = ((values >= threshold) & inside).nonzero(as_tuple=True)
-        if not len(box_index):
-            continue
-        position = (column + corner[box_index, 0]) * height + row + corner[box_index, 1]
-        is_start = torch.ones_like(position, dtype=torch.bool)
-        is_start[1:] = (position.diff() != 1) | (box_index.diff() != 0)
-        first = is_start.nonzero()[:, 0]
-        length = torch.cat([first[1:], first.new_tensor([len(position)])]) - first
-        yield (
-            members[box_index[first]].cpu().numpy(),
-            position[first].cpu().numpy(),
-            length.cpu().numpy(),
-        )
+        window, start, length = foreground_runs((values >= threshold) & inside, corner, height)
+        yield members[window].cpu().numpy(), start.cpu().numpy(), length.cpu().numpy()
 
 
-def _normalize(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def foreground_runs(inside: Tensor, corner: Tensor, height: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs of the foreground of windows of one image.
+
+    Args:
+        inside: (n, w, h) bool, columns first.
+        corner: (n, 2) int64, x and y of each window's first pixel.
+        height: Image height, pixels.
+
+    Returns:
+        The window, the first pixel in column-major order and the length of each run, in order.
+    """
+    window, column, row = inside.nonzero(as_tuple=True)
+    position = (column + corner[window, 0]) * height + row + corner[window, 1]
+    is_start = torch.ones_like(position, dtype=torch.bool)
+    is_start[1:] = (position.diff() != 1) | (window.diff() != 0)
+    first = is_start.nonzero()[:, 0]
+    length = first.diff(append=first.new_tensor([len(position)]))
+    return window[first], position[first], length
+
+
+def grid_coordinate(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Pixel indices (n, m) → ``grid_sample`` coordinates in boxes from low to high (n, 1)."""
     coordinate = (pixel.float() + 0.5 - low) / (high - low) * 2 - 1
     # A box of no extent: the stock head samples the mask's centre there.
@@ -97,7 +108,7 @@ def _normalize(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _chunks(order: Tensor, sides: IntArray) -> Iterator[Tensor]:
-    """Split boxes, sorted by side length, so that padded windows hold at most _CHUNK pixels."""
+    """Split boxes, sorted by side, so that padded windows hold at most PIXELS_AT_ONCE."""
     begin = 0
     while begin < len(sides):
         end = begin + 1
@@ -106,34 +117,8 @@ def _chunks(order: Tensor, sides: IntArray) -> Iterator[Tensor]:
         while (
             end < len(sides)
             and sides[end] <= limit
-            and ((end + 1 - begin) * int(sides[end]) ** 2 <= _CHUNK)
+            and ((end + 1 - begin) * int(sides[end]) ** 2 <= PIXELS_AT_ONCE)
         ):
             end += 1
         yield order[begin:end]
         begin = end
-
-
-def _encode(
-    instance: IntArray, start: IntArray, length: IntArray, count: int, pixels: int
-) -> list[str]:
-    """COCO strings of ``count`` masks from their foreground runs."""
-    order = np.argsort(instance, kind="stable")
-    instance, start, end = instance[order], start[order], (start + length)[order]
-    foreground = np.bincount(instance, minlength=count)
-    # Background before each foreground run: from the end of the run before it, or from pixel 0.
-    before = np.zeros_like(start)
-    before[1:] = end[:-1]
-    first = np.cumsum(foreground) - foreground
-    before[first[foreground > 0]] = 0
-    # Background after the last foreground run; COCO leaves it out when it is empty.
-    last_end = np.zeros(count, np.int64)
-    last_end[foreground > 0] = end[(first + foreground - 1)[foreground > 0]]
-    has_tail = last_end < pixels
-    offsets = np.zeros(count + 1, np.int64)
-    np.cumsum(2 * foreground + has_tail, out=offsets[1:])
-    runs = np.empty(offsets[-1], np.int64)
-    place = offsets[instance] + 2 * (np.arange(len(start)) - first[instance])
-    runs[place] = start - before
-    runs[place + 1] = end - start
-    runs[offsets[1:][has_tail] - 1] = (pixels - last_end)[has_tail]
-    return encode_many(runs, offsets)

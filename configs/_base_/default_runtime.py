@@ -38,6 +38,16 @@ custom_hooks = [
     dict(type="BackboneSpeedHook", channels_last=False, compile=False),
 ]
 
+# What tools/test.py does beyond one look at each image; training and its validation do not.
+test_time = dict(
+    views="identity",  # or "flips" (4 views), or "dihedral" (8: right-angle rotations, too)
+    scales=[1.0],  # factors of the input's size
+    tile=0,  # side of the tiles that larger images are cut into; 0 = whole images
+    overlap=64,  # pixels that neighbouring tiles share: more than a cell's diameter
+    merge_iou=0.5,  # masks that overlap this much show one cell
+    checkpoints=[],  # further ones of this config, averaged in
+)
+
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),

@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from cellseg_mm.engine.run_config import load_config
+from cellseg_mm.models.parameter_count import PARAMETER_LIMIT, trainable_parameters
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 from mmdet.registry import MODELS
@@ -22,10 +23,24 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 
 
 def offline(path: Path, data_root: Path) -> Config:
-    """A config without download and worker processes."""
+    """A config without download and worker processes, and with a small backbone and few regions."""
     options = [f"{part}_dataloader.num_workers=0" for part in ("train", "val", "test")]
     options += [f"data_root={data_root}", "model.backbone.init_cfg=None"]
-    return load_config(str(path), None, options)
+    if "convnext" in path.stem:
+        options += ["model.backbone.arch=atto", "model.neck.in_channels=[40,80,160,320]"]
+    config = load_config(str(path), None, options)
+    model = config.model
+    model.train_cfg.rpn_proposal.max_per_img = model.test_cfg.rpn.max_per_img = 100
+    stages = model.train_cfg.rcnn
+    for stage in stages if isinstance(stages, list) else [stages]:
+        stage.sampler.num = 32
+    return config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_the_model_is_under_the_limit_of_the_task(path: Path) -> None:
+    model = MODELS.build(load_config(str(path), None, None).model)
+    assert 1_000_000 < trainable_parameters(model) < PARAMETER_LIMIT
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -39,12 +54,17 @@ def test_a_training_step_and_an_inference(path: Path, prepared_data: Path) -> No
     assert len(batch["inputs"]) == config.train_dataloader.batch_size
     optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
     before = [p.detach().clone() for p in list(model.parameters())[-2:]]
+    unused = {name for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in model.named_parameters():
+        if name in unused:
+            parameter.register_post_accumulate_grad_hook(lambda _, name=name: unused.discard(name))
     losses = model.train_step(batch, optim_wrapper)
-    assert set(losses) >= {
-        *("loss", "loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_mask"),
-    }
+    assert not unused  # several processes would need find_unused_parameters
+    stages = [f"s{i}." for i in range(config.model.roi_head.get("num_stages", 0))] or [""]
+    terms = ["loss_rpn_cls", "loss_rpn_bbox"]
+    terms += [f"{stage}loss_{kind}" for stage in stages for kind in ("cls", "bbox", "mask")]
+    assert set(losses) >= {"loss", *terms}
     assert all(torch.isfinite(value).all() for value in losses.values())
-    terms = ("loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_mask")
     assert losses["loss"].item() == pytest.approx(sum(losses[k].item() for k in terms), rel=1e-5)
     after = list(model.parameters())[-2:]
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -129,13 +129,90 @@ def test_nms(count: int, threshold: float, offset: int, seed: int) -> None:
     assert kept.tolist() == reference_nms(boxes, scores, threshold, offset)
 
 
+def reference_soft_nms(
+    boxes: list[list[float]],
+    scores: list[float],
+    method: str,
+    threshold: float,
+    sigma: float,
+    min_score: float,
+    offset: int,
+) -> list[tuple[int, float]]:
+    """Indices and new scores by the definition, a pair of boxes at a time."""
+    rest = dict(enumerate(scores))
+    kept = []
+    while rest:
+        best = max(rest, key=lambda i: rest[i])
+        kept.append((best, rest.pop(best)))
+        for i in list(rest):
+            a, b = boxes[i], boxes[best]
+            w = max(min(a[2], b[2]) - max(a[0], b[0]) + offset, 0)
+            h = max(min(a[3], b[3]) - max(a[1], b[1]) + offset, 0)
+            area = sum((c[2] - c[0] + offset) * (c[3] - c[1] + offset) for c in (a, b))
+            iou = w * h / (area - w * h)
+            if method == "gaussian":
+                rest[i] *= math.exp(-(iou**2) / sigma)
+            elif iou >= threshold:
+                rest[i] *= 1 - iou if method == "linear" else 0
+            if rest[i] < min_score:
+                del rest[i]
+    return kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 25),
+    method=st.sampled_from(["naive", "linear", "gaussian"]),
+    threshold=st.sampled_from([0.3, 0.5]),
+    sigma=st.sampled_from([0.3, 0.5]),
+    offset=st.sampled_from([0, 1]),
+    seed=st.integers(0, 1 << 16),
+)
+def test_soft_nms(
+    count: int, method: str, threshold: float, sigma: float, offset: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * 20
+    boxes = torch.cat([corner, corner + torch.rand(count, 2, generator=generator) * 15 + 1], 1)
+    scores = torch.rand(count, generator=generator)
+    found, kept = mmcv.ops.soft_nms(boxes, scores, threshold, sigma, 0.05, method, offset)
+    expected = reference_soft_nms(
+        boxes.tolist(), scores.tolist(), method, threshold, sigma, 0.05, offset
+    )
+    assert kept.tolist() == [index for index, _ in expected]
+    assert torch.equal(found[:, :4], boxes[kept])
+    assert found[:, 4].tolist() == pytest.approx([score for _, score in expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("split_thr", [10_000, 10])
+def test_soft_nms_by_class_together_and_apart(split_thr: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(60, 2, generator=generator) * 20
+    boxes = torch.cat([corner, corner + 10], 1)
+    scores = torch.rand(60, generator=generator)
+    labels = torch.arange(60) % 3
+    config = {"type": "soft_nms", "iou_threshold": 0.5, "min_score": 0.05, "split_thr": split_thr}
+    found, kept = mmcv.ops.batched_nms(boxes, scores, labels, config)
+    expected = []
+    for label in range(3):
+        indices = (labels == label).nonzero()[:, 0].tolist()
+        of_class = reference_soft_nms(
+            boxes[indices].tolist(), scores[indices].tolist(), "linear", 0.5, 0.5, 0.05, 0
+        )
+        expected += [(score, indices[i]) for i, score in of_class]
+    expected.sort(reverse=True)
+    assert kept.tolist() == [index for _, index in expected]
+    assert found[:, 4].tolist() == pytest.approx([score for score, _ in expected], rel=1e-5)
+    assert torch.equal(found[:, :4], boxes[kept])
+
+
 @pytest.mark.skipif(
     type(sys.modules["mmcv._ext"]).__name__ != "_StandIn", reason="this mmcv is compiled"
 )
 def test_another_operator_names_itself_and_the_way_out() -> None:
     boxes, scores = torch.rand(3, 4), torch.rand(3)
-    with pytest.raises(NotImplementedError, match=r"'softnms'.*MMCV_WITH_OPS"):
-        mmcv.ops.soft_nms(boxes, scores)
+    with pytest.raises(NotImplementedError, match=r"'nms_match'.*MMCV_WITH_OPS"):
+        mmcv.ops.nms_match(torch.cat([boxes, scores[:, None]], dim=1), 0.5)
     with pytest.raises(NotImplementedError, match="pool_mode='max'"):
         mmcv.ops.roi_align(torch.rand(1, 1, 4, 4), torch.rand(1, 5), 2, 1.0, 1, "max", True)
 

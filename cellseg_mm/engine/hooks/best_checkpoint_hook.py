@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
+from torch.distributed.optim import ZeroRedundancyOptimizer
 
 _VALIDATED = "validated_epoch"
 
@@ -21,7 +22,8 @@ class BestCheckpointHook(CheckpointHook):
     - saves an epoch's checkpoint again after its validation, so that a resumed run knows what the
       hooks learned from it (early stopping's count, the best score);
     - makes up, when a run is resumed, for a validation that the interruption cut off; MMEngine by
-      itself goes on with the next epoch.
+      itself goes on with the next epoch;
+    - collects the state of an optimizer that is spread over several processes.
 
     Use with ``save_best`` a single key, ``max_keep_ckpts`` of 2 or more and
     ``backend_args=dict(backend="atomic")``.
@@ -55,6 +57,13 @@ class BestCheckpointHook(CheckpointHook):
             self._save_checkpoint_with_step(
                 runner, runner.epoch, {"epoch": runner.epoch, "iter": runner.iter}
             )
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, int]) -> None:
+        # Here, where all processes are: only the first one is let into the saving itself.
+        optimizer = runner.optim_wrapper.optimizer
+        if isinstance(optimizer, ZeroRedundancyOptimizer):
+            optimizer.consolidate_state_dict()
+        super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict[str, float]) -> None:
         old, self.best_ckpt_path = self.best_ckpt_path, None  # hide it from the stock deletion

@@ -16,3 +16,6 @@ param_scheduler = [
         eta_min=0.0,
     )
 ]
+
+# Several processes take more images a step than these two; the learning rate follows if enabled.
+auto_scale_lr = dict(enable=False, base_batch_size=2)

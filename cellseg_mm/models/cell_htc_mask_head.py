@@ -1,0 +1,17 @@
+"""The mask head of a hybrid task cascade on planes."""
+
+from __future__ import annotations
+
+import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.models.cell_mask_head import CellMaskHead
+
+from mmdet.models.roi_heads.mask_heads import HTCMaskHead
+from mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class CellHTCMaskHead(CellMaskHead, HTCMaskHead):
+    """``HTCMaskHead`` with the targets and results of ``CellMaskHead``.
+
+    Args: those of ``HTCMaskHead``.
+    """

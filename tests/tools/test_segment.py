@@ -1,0 +1,130 @@
+"""tools/segment.py as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+import torch
+from mmengine.config import Config
+from pycocotools import mask as coco_mask
+
+from mmdet.registry import MODELS
+
+CONFIG = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+FEW = "model.test_cfg.rcnn.max_per_img=40"
+
+
+def run(repository: Path, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f"tools/{script}", *map(str, arguments)],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights."""
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(repository / CONFIG).model)
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+def test_prepared_images_give_what_the_test_script_finds(
+    repository: Path, prepared_data: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The first image in colour as prepared, the second with red and blue swapped, as a TIFF."""
+    dumped = run(
+        repository,
+        "test.py",
+        *(CONFIG, checkpoint, "--work-dir", tmp_path, "--dump", tmp_path / "found.json"),
+        *("--cfg-options", f"data_root={prepared_data}", FEW, "val_dataloader.num_workers=0"),
+    )
+    assert dumped.returncode == 0, dumped.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    val = json.loads((prepared_data / "annotations/val.json").read_text())
+    image = val["images"][0]
+    path = prepared_data / "images" / image["file_name"]
+    swapped = tmp_path / "swapped.tif"
+    tifffile.imwrite(swapped, cv2.imread(str(path)), photometric="rgb", tile=(32, 32))
+
+    options = ["--min-score", "0", "--out", tmp_path / "out", "--cfg-options", FEW]
+    for file, order in ((path, "rgb"), (swapped, "bgr")):
+        result = run(
+            *(repository, "segment.py", CONFIG, checkpoint, file, "--channel-order", order),
+            *options,
+        )
+        assert result.returncode == 0, result.stderr
+        assert f"{file} ({image['width']}×{image['height']})" in result.stdout
+        assert "1 tiles have 40 detections" in result.stdout
+        features = json.loads((tmp_path / f"out/{file.stem}_cells.geojson").read_text())["features"]
+        names = [category["name"] for category in val["categories"]]
+        expected = [
+            (
+                names[record["category_id"] - 1],
+                pytest.approx(record["score"], abs=1e-4),
+                coco_mask.toBbox(record["segmentation"]).tolist(),
+            )
+            for record in found
+            if record["image_id"] == image["id"]
+        ]
+        assert len(expected) >= 30
+        assert [segmented(feature) for feature in features] == expected
+        labels = tifffile.imread(tmp_path / f"out/{file.stem}_labels.tif")
+        assert labels.shape == (image["height"], image["width"])
+        assert 1 <= len(np.unique(labels)) - 1 <= len(features)
+
+
+def segmented(feature: dict) -> tuple[str, float, list[float]]:
+    """Class, score, and xywh of the outline."""
+    polygons = feature["geometry"]["coordinates"]
+    if feature["geometry"]["type"] == "Polygon":
+        polygons = [polygons]
+    corners = np.concatenate([polygon[0] for polygon in polygons])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    properties = feature["properties"]
+    return (
+        properties["classification"]["name"],
+        properties["measurements"]["score"],
+        [*low.tolist(), *(high - low).tolist()],
+    )
+
+
+def test_a_bad_image_is_one_sentence_and_leaves_nothing(
+    repository: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    out = tmp_path / "out"
+    result = run(repository, "segment.py", CONFIG, checkpoint, bad, "--out", out)
+    assert result.returncode == 2
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert "bad.png is not an image that can be read" in error
+    assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (["none.tif"], "the image none.tif does not exist"),
+        (["a/x.tif", "b/x.png"], "several images are named x"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(
+    repository: Path, tmp_path: Path, images: list[str], message: str
+) -> None:
+    result = run(repository, "segment.py", CONFIG, "any.pth", *images, "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,62 @@
+"""Fuse the predictions of several models for the same images.
+
+The files are those of tools/test.py --dump or --submission. Cells that overlap by mask IoU become
+one; a cell that only some of the models find keeps its share of the score.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "predictions", nargs="+", metavar="FOUND.json", help="predictions, a file for each model"
+    )
+    parser.add_argument(
+        "--ann-file",
+        required=True,
+        metavar="ANN.json",
+        help="COCO json of the images, such as data/cell/annotations/test.json",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="OUT.json|OUT.zip",
+        help="file to write: predictions (.json) or a submission (.zip)",
+    )
+    parser.add_argument(
+        "--merge-iou",
+        type=float,
+        default=0.5,
+        help="mask IoU from which on two detections show one cell (default: 0.5)",
+    )
+    parser.add_argument(
+        "--max-per-image", type=int, default=1000, help="detections kept (default: 1000)"
+    )
+    args = parser.parse_args()
+    if not 0 < args.merge_iou <= 1:
+        parser.error("--merge-iou must lie above 0, up to 1.")
+    if args.max_per_image < 1:
+        parser.error("--max-per-image must be at least 1.")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    # These imports take seconds, which --help and a mistyped option should not.
+    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.inference.ensemble import fuse_predictions
+
+    with exit_with_a_sentence():
+        numbers = fuse_predictions(
+            args.predictions, args.ann_file, args.out, args.merge_iou, args.max_per_image
+        )
+    print(f"{args.out}: {numbers['detections']:,} cells in {numbers['images']:,} images")
+
+
+if __name__ == "__main__":
+    main()
