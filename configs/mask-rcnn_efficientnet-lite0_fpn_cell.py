@@ -1,5 +1,5 @@
-# The report's recipe at the size of a laptop: EfficientNet-Lite0, whose ImageNet weights come with a
-# package (Apache-2.0), and narrow heads.
+# The report's recipe at the size of a laptop: narrow heads, and EfficientNet-Lite0, whose ImageNet
+# weights come with a package (Apache-2.0).
 _base_ = ["mask-rcnn_convnext-b_fpn_cell.py"]
 
 model = dict(
@@ -17,7 +17,10 @@ model = dict(
             "efficientnet-lite0-57934424.pth",
         ),
     ),
-    neck=dict(in_channels=[24, 40, 112, 320], out_channels=96),
+    # These features have no norm of their own; without one, the first losses are huge.
+    neck=dict(
+        in_channels=[24, 40, 112, 320], out_channels=96, norm_cfg=dict(type="GN", num_groups=16)
+    ),
     rpn_head=dict(in_channels=96, feat_channels=96),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=96),

@@ -16,7 +16,9 @@ model = dict(
             "efficientnet-lite0-57934424.pth",
         ),
     ),
-    neck=dict(in_channels=[24, 40, 112, 320], out_channels=96),
+    neck=dict(
+        in_channels=[24, 40, 112, 320], out_channels=96, norm_cfg=dict(type="GN", num_groups=16)
+    ),
     rpn_head=dict(in_channels=96, feat_channels=96),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=96),
@@ -47,7 +49,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-optim_wrapper = dict(paramwise_cfg=dict(num_layers=7), optimizer=dict(lr=1e-3))
+optim_wrapper = dict(paramwise_cfg=dict(num_layers=7, decay_rate=0.95), optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(

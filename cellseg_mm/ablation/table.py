@@ -14,7 +14,12 @@ from typing import Any
 from cellseg_mm.ablation.paired_bootstrap import PairedDifference, paired_difference
 from cellseg_mm.ablation.run_result import RunResult
 
-SCORES = {"mAP": "segm_mAP", "AP50": "segm_mAP_50", "AP75": "segm_mAP_75"}
+SCORES = {
+    "mAP": "segm_mAP",
+    "AP50": "segm_mAP_50",
+    "AP75": "segm_mAP_75",
+    "AP50 at 100": "segm_mAP_50_dets100",
+}
 _NOTHING = "–"
 _LATEX = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "$": r"\$", "{": r"\{", "}": r"\}"}
 _LATEX |= {"±": r"$\pm$", "–": "--", "×": r"$\times$", "Δ": r"$\Delta$", "−": "$-$", "≥": r"$\ge$"}
@@ -136,8 +141,9 @@ def _score_table(title: str, rows: Mapping[str, Sequence[RunResult]]) -> Table:
     folds = {r.fold for runs in rows.values() for r in runs}
     over = "seeds" if folds == {None} else f"{len(folds)} folds and the seeds"
     note = (
-        "Mask AP of the best epoch on the validation images (COCO's, up to 1,000 detections an "
-        f"image), mean ± standard deviation over the {over}; no deviation for a single run."
+        "Mask AP on the validation images, of the best epoch, or of the last one of a training "
+        "without validation: COCO's, with up to 1,000 detections an image and class, and at COCO's "
+        f"own cap of 100; mean ± standard deviation over the {over}; no deviation for a single run."
     )
     return Table(title, ["row", *SCORES, "runs"], lines, [note])
 

@@ -1,16 +1,17 @@
 """What several overlapping tiles found, brought together so that each cell appears once.
 
 A cell near a seam is found in up to four tiles (more where tiles overlap by over half), whole in
-some and cut by the border of others. Two rules tell which detections are one cell:
+some and cut by the border of others. Three rules tell which detections of two tiles are one cell:
 
 1. *Agreement.* Two detections of one class are the same cell when their masks agree, with IoU ≥
-   ``AGREEMENT``, inside the pixels that their tiles share. Inside a tile a detection has one
-   partner at most, the one that agrees best. Neighbours that touch never agree, however much of
-   each is in sight.
-2. *Slivers.* What a border leaves of a cell may be too thin to agree with anything: a pixel more or
-   less decides. A cut detection without a partner in the other tile is a piece of the detection
-   there that covers most of it, give or take ``SLACK`` pixels; of whatever class, since few pixels
-   do not tell one.
+   ``AGREEMENT``, inside the pixels that their tiles share. A detection has one partner at most in
+   another tile, the one that agrees best. Neighbours that touch never agree, however much of each
+   is in sight.
+2. *Two names.* Detections that have no partner of their class, but agree with each other, are one
+   cell to which the tiles give different classes.
+3. *Slivers.* What a border leaves of a cell may be too thin to agree with anything: a pixel more or
+   less decides. A cut detection that still has no partner in the other tile is a piece of the
+   detection there that covers most of it, give or take ``SLACK`` pixels, whatever their classes.
 
 Of the detections of one cell that are whole, the one deepest inside its tile is kept: its model saw
 most of the surroundings, while scores of different tiles do not compare. A cell that every tile
@@ -112,7 +113,8 @@ class SeamMerger:
                 new.append(_Sighting(cell, tile))
         around = [s for s in self._waiting if _overlap(_grown(s.cell.extent), tile.extent)]
         pairs = list(_near_pairs(new, around))
-        _join_agreeing(pairs)
+        _join_agreeing([(a, b) for a, b in pairs if a.cell.label == b.cell.label])
+        _join_agreeing([(a, b) for a, b in pairs if a.cell.label != b.cell.label])
         _join_slivers(pairs)
         self._waiting += new
         return done
@@ -199,13 +201,12 @@ def _near_pairs(
 
 
 def _join_agreeing(pairs: Sequence[tuple[_Sighting, _Sighting]]) -> None:
-    """First rule."""
+    """First and second rule."""
     agreeing = []
     for a, b in pairs:
-        if a.cell.label == b.cell.label:
-            iou = _iou(a.cell, b.cell, _intersection(a.tile.extent, b.tile.extent))
-            if iou >= AGREEMENT:
-                agreeing.append((iou, a, b))
+        iou = _iou(a.cell, b.cell, _intersection(a.tile.extent, b.tile.extent))
+        if iou >= AGREEMENT:
+            agreeing.append((iou, a, b))
     agreeing.sort(key=lambda entry: entry[0], reverse=True)
     for _, a, b in agreeing:
         if a.cluster.tiles.isdisjoint(b.cluster.tiles):
@@ -213,7 +214,7 @@ def _join_agreeing(pairs: Sequence[tuple[_Sighting, _Sighting]]) -> None:
 
 
 def _join_slivers(pairs: Sequence[tuple[_Sighting, _Sighting]]) -> None:
-    """Second rule."""
+    """Third rule."""
     covered = []
     for pair in pairs:
         for sliver, cell in (pair, pair[::-1]):

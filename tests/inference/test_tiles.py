@@ -151,8 +151,9 @@ def test_cells_at_borders(boxes: list[tuple[int, int, int, int]]) -> None:
         assert sorted(map(tuple, found.bboxes.tolist())) == truth
 
 
-def test_cells_of_two_classes_in_one_place_both_stay() -> None:
-    image = picture(44, 44, (5, 5, 30, 30)) + picture(44, 44, (8, 8, 29, 29), channel=1)
+@pytest.mark.parametrize("inner", [(8, 8, 29, 29), (5, 5, 30, 30)])
+def test_cells_of_two_classes_in_one_place_both_stay(inner: tuple[int, int, int, int]) -> None:
+    image = picture(44, 44, (5, 5, 30, 30)) + picture(44, 44, inner, channel=1)
     assert cells(predict(image, 20, 8)) == cells(truth_of(torch.from_numpy(image)))
 
 
@@ -181,6 +182,23 @@ def test_the_whole_cell_is_kept_and_not_the_better_scored_piece() -> None:
     found = predict(image, 20, 8, model)
     assert found.scores.tolist() == pytest.approx([0.6])
     assert found.bboxes.tolist() == [[4, 4, 15, 12]]
+
+
+def test_of_two_whole_sightings_the_one_deeper_in_its_tile_is_kept_with_its_class() -> None:
+    """It is 3 pixels from the end of the first tile, and 4 from the begin of the second."""
+    image = picture(20, 32, (16, 4, 17, 9))
+    looks = iter([(0, 0.9), (2, 0.6)])
+
+    def model(region: Tensor) -> InstanceData:
+        found = truth_of(region)
+        label, score = next(looks)
+        found.labels = torch.tensor([label])
+        found.scores = torch.tensor([score])
+        return found
+
+    found = predict(image, 20, 8, model)
+    assert found.labels.tolist() == [2]
+    assert found.scores.tolist() == pytest.approx([0.6])
 
 
 def test_a_cut_cell_that_the_other_tile_misses_stays() -> None:

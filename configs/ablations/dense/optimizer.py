@@ -4,7 +4,7 @@ _base_ = ["report.py"]
 
 optim_wrapper = dict(
     constructor="LayerDecayConstructor",
-    paramwise_cfg=dict(num_layers=7, decay_rate=0.8),
+    paramwise_cfg=dict(num_layers=7, decay_rate=0.95),
     optimizer=dict(lr=1e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=5.0),
 )

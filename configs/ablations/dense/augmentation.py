@@ -1,4 +1,5 @@
-# Jitter of the stains, and now and then a mild elastic deformation.
+# Jitter of the stains, now and then a mild elastic deformation, and all flips and right-angle
+# rotations instead of one flip.
 _base_ = ["report.py"]
 
 train_pipeline = [
@@ -9,7 +10,7 @@ train_pipeline = [
         type="AlbuLabelMaps",
         transforms=[
             dict(type="RandomCrop", height=256, width=256, pad_if_needed=True),
-            dict(type="HorizontalFlip", p=0.5),
+            dict(type="D4", p=1.0),
             dict(type="ElasticTransform", alpha=120, sigma=10, fill=(124, 116, 104), p=0.2),
         ],
         min_area=8,
