@@ -41,10 +41,9 @@ def checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def test_prepared_images_give_what_the_test_script_finds(
+def test_a_prepared_image_gives_what_the_test_script_finds_and_a_bad_one_a_sentence(
     repository: Path, prepared_data: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    """The first image in colour as prepared, the second with red and blue swapped, as a TIFF."""
     dumped = run(
         repository,
         "test.py",
@@ -55,35 +54,39 @@ def test_prepared_images_give_what_the_test_script_finds(
     found = json.loads((tmp_path / "found.json").read_text())
     val = json.loads((prepared_data / "annotations/val.json").read_text())
     image = val["images"][0]
-    path = prepared_data / "images" / image["file_name"]
-    swapped = tmp_path / "swapped.tif"
-    tifffile.imwrite(swapped, cv2.imread(str(path)), photometric="rgb", tile=(32, 32))
+    # With red and blue swapped on disk and swapped again by the option, and as a TIFF.
+    swapped, bad, out = tmp_path / "swapped.tif", tmp_path / "bad.png", tmp_path / "out"
+    bgr = cv2.imread(str(prepared_data / "images" / image["file_name"]))
+    tifffile.imwrite(swapped, bgr, photometric="rgb", tile=(32, 32))
+    bad.write_text("no image")
 
-    options = ["--min-score", "0", "--out", tmp_path / "out", "--cfg-options", FEW]
-    for file, order in ((path, "rgb"), (swapped, "bgr")):
-        result = run(
-            *(repository, "segment.py", CONFIG, checkpoint, file, "--channel-order", order),
-            *options,
+    options = ["--channel-order", "bgr", "--min-score", "0", "--out", out, "--cfg-options", FEW]
+    result = run(repository, "segment.py", CONFIG, checkpoint, swapped, bad, *options)
+    assert result.returncode == 2
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert "bad.png is not an image that can be read" in error
+    assert sorted(path.name for path in out.iterdir()) == [
+        "swapped_cells.geojson",
+        "swapped_labels.tif",
+    ]
+    assert f"{swapped} ({image['width']}×{image['height']})" in result.stdout
+
+    features = json.loads((out / "swapped_cells.geojson").read_text())["features"]
+    names = [category["name"] for category in val["categories"]]
+    expected = [
+        (
+            names[record["category_id"] - 1],
+            pytest.approx(record["score"], abs=1e-4),
+            coco_mask.toBbox(record["segmentation"]).tolist(),
         )
-        assert result.returncode == 0, result.stderr
-        assert f"{file} ({image['width']}×{image['height']})" in result.stdout
-        assert "1 tiles have 40 detections" in result.stdout
-        features = json.loads((tmp_path / f"out/{file.stem}_cells.geojson").read_text())["features"]
-        names = [category["name"] for category in val["categories"]]
-        expected = [
-            (
-                names[record["category_id"] - 1],
-                pytest.approx(record["score"], abs=1e-4),
-                coco_mask.toBbox(record["segmentation"]).tolist(),
-            )
-            for record in found
-            if record["image_id"] == image["id"]
-        ]
-        assert len(expected) >= 30
-        assert [segmented(feature) for feature in features] == expected
-        labels = tifffile.imread(tmp_path / f"out/{file.stem}_labels.tif")
-        assert labels.shape == (image["height"], image["width"])
-        assert 1 <= len(np.unique(labels)) - 1 <= len(features)
+        for record in found
+        if record["image_id"] == image["id"]
+    ]
+    assert len(expected) >= 30
+    assert [segmented(feature) for feature in features] == expected
+    labels = tifffile.imread(out / "swapped_labels.tif")
+    assert labels.shape == (image["height"], image["width"])
+    assert 1 <= len(np.unique(labels)) - 1 <= len(features)
 
 
 def segmented(feature: dict) -> tuple[str, float, list[float]]:
@@ -99,19 +102,6 @@ def segmented(feature: dict) -> tuple[str, float, list[float]]:
         properties["measurements"]["score"],
         [*low.tolist(), *(high - low).tolist()],
     )
-
-
-def test_a_bad_image_is_one_sentence_and_leaves_nothing(
-    repository: Path, checkpoint: Path, tmp_path: Path
-) -> None:
-    bad = tmp_path / "bad.png"
-    bad.write_text("no image")
-    out = tmp_path / "out"
-    result = run(repository, "segment.py", CONFIG, checkpoint, bad, "--out", out)
-    assert result.returncode == 2
-    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert "bad.png is not an image that can be read" in error
-    assert not list(out.iterdir())
 
 
 @pytest.mark.parametrize(
