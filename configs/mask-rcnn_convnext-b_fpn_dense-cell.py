@@ -1,4 +1,4 @@
-# The recipe for dense cells. Each part is measured by itself in docs/experiments.md.
+# The recipe for dense cells. docs/experiments.md measures its parts on the network of a laptop.
 _base_ = ["mask-rcnn_convnext-b_fpn_cell.py"]
 
 # Anchors of 12, 18, 24, 36, ... px; room for a thousand cells and more at every step. Cells that a

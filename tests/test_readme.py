@@ -13,7 +13,10 @@ from torch.distributed.run import get_args_parser
 from cellseg_mm.engine.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "first-runs.md", ROOT / "docs" / "distributed.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{n}.md" for n in ("first-runs", "distributed", "experiments")),
+]
 COMMANDS = [
     line
     for page in PAGES
@@ -37,8 +40,10 @@ def without_launcher(command: str) -> list[str]:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(LAUNCHERS)])
 def test_a_scripts_arguments_and_overrides_exist(
-    command: str, monkeypatch: pytest.MonkeyPatch
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("slide.tif").touch()
     script, *arguments = without_launcher(command)
     spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
     assert spec is not None
@@ -67,5 +72,6 @@ def test_make_and_pip_lines_are_the_makefiles() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_pictures_and_pages_exist(page: Path) -> None:
+    assert not re.search(r"\b[A-Z]+_(SECTION|TABLE|IMAGE)\b", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).is_file(), target

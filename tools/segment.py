@@ -1,8 +1,9 @@
 """Find the cells of images of any size: slides, too.
 
 For each image, DIR receives <name>_cells.geojson (outlines, classes and scores; QuPath opens it)
-and <name>_labels.tif (a label map; its values are the cells' numbers). Images are read, predicted
-and written in tiles, so memory does not grow with them.
+and <name>_labels.tif (a label map; its values are the cells' numbers, less cells that better ones
+cover). Tiled TIFFs are read, predicted and written region by region, so memory does not grow with
+them; PNG, JPEG and TIFFs of one compressed strip are read as a whole.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ def parse_args() -> argparse.Namespace:
         help="overrides of the config, such as test_time.views=flips",
     )
     args = parser.parse_args()
+    if not 0 < args.overlap < args.tile:
+        parser.error(f"--overlap {args.overlap} must be above 0 and below --tile {args.tile}")
+    if not 0 <= args.min_score <= 1:
+        parser.error(f"--min-score {args.min_score} must lie between 0 and 1")
+    if args.out.exists() and not args.out.is_dir():
+        parser.error(f"--out {args.out} is a file: name a folder")
     names = [path.stem for path in args.images]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         parser.error(f"several images are named {twice[0]}: segment them into different folders")

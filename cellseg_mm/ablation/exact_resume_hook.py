@@ -19,6 +19,8 @@ class ExactResumeHook(Hook):
     each epoch. Use it with ``train_dataloader.persistent_workers=False``: workers that outlive an
     epoch keep a state of their own.
 
+    Transforms that remember earlier samples (``RareCellPaste``) start anew all the same.
+
     What is left are the differences between any two runs: on a CPU there are none, on a GPU those
     of kernels that add in no fixed order.
     """

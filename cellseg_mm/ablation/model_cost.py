@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
 import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.models.parameter_count import trainable_parameters
 
 from mmdet.registry import MODELS
 
@@ -48,9 +49,8 @@ def measure_model(config: Config, input_size: tuple[int, int] = INPUT_SIZE) -> M
     """
     init_default_scope(config.get("default_scope", "mmdet"))
     model = MODELS.build(config.model)
-    parameters = list(model.parameters())
-    trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    total = sum(p.numel() for p in parameters)
+    trainable = trainable_parameters(model)
+    total = sum(p.numel() for p in model.parameters())
     model = model.eval().to("meta")
     features: Any = torch.empty(1, 3, *input_size, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():

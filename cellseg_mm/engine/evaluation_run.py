@@ -170,14 +170,17 @@ def _load(detector: nn.Module, checkpoint: str) -> None:
         # MMEngine would run code from a file that cannot be read safely.
         with torch.serialization.safe_globals(get_torch_safe_globals()):
             content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        weights = content["state_dict"]
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
         raise ValueError(
             f"{checkpoint} is not a checkpoint that can be read without running code from it: "
             "choose one that tools/train.py wrote."
         ) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ValueError(
+            f"{checkpoint} is not a checkpoint, for it has no state_dict: choose one that tools/train.py wrote."
+        )
     try:
-        detector.load_state_dict(weights)
+        detector.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         reason = textwrap.shorten(str(error).splitlines()[1], 160)
         raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from mmengine.config import Config, ConfigDict
 from torch import distributed
@@ -21,11 +23,16 @@ def prepare_for_launcher(config: Config, launcher: str) -> None:
         launcher: "none", "pytorch" (``torchrun``) or "slurm".
 
     Raises:
-        ValueError: Slurm's own launcher without a GPU.
+        ValueError: ``torchrun`` did not start this process, or Slurm did on a machine without GPU.
     """
     config.launcher = launcher
     if launcher == "none":
         return
+    if launcher == "pytorch" and "RANK" not in os.environ:
+        raise ValueError(
+            "--launcher pytorch is for processes that torchrun starts: begin the command with "
+            "torchrun instead of python."
+        )
     config.setdefault("randomness", ConfigDict()).setdefault("diff_rank_seed", True)
     if torch.cuda.is_available():
         return

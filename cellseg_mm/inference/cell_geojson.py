@@ -42,7 +42,7 @@ class CellGeoJsonWriter:
         """Append a cell.
 
         Args:
-            number: Its value in the label map.
+            number: Its value in the label map, unless better cells cover most of it there.
             cell: The cell.
         """
         feature = {

@@ -71,7 +71,7 @@ class RegionModel:
         sample = self._pipeline({"img": bgr, "img_id": 0})
         batch = {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"]]}
         found: InstanceData = self._model.test_step(batch)[0].pred_instances
-        self.full_regions += len(found) >= self.max_per_region
+        self.full_regions += 0 < self.max_per_region <= len(found)
         if not len(found):
             found.masks = RLEMasks([], *region.shape[1:])
         if not isinstance(found.masks, RLEMasks):

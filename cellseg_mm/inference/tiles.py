@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cellseg_mm.inference.seams import DetectedCell, SeamMerger
 from cellseg_mm.inference.tile_grid import Extent, tile_rows
-from cellseg_mm.structures.coco_rle import encode_many
+from cellseg_mm.structures.coco_rle import encode_foreground
 from cellseg_mm.structures.rle_masks import RLEMasks
 from cellseg_mm.visualization.outlines import cells_from_rles
 
@@ -108,10 +108,16 @@ def encode_cells(cells: Sequence[DetectedCell], height: int, width: int) -> RLEM
         height: Image height, pixels.
         width: Image width, pixels.
     """
-    runs = [_runs(cell, height, width) for cell in cells]
-    offsets = np.cumsum([0, *map(len, runs)])
-    values = np.concatenate([*runs, np.zeros(0, np.int64)])
-    return RLEMasks(encode_many(values, offsets), height, width)
+    parts = [np.zeros((3, 0), np.int64)]
+    for index, cell in enumerate(cells):
+        column, row = np.nonzero(cell.bitmap.T)
+        pixels = (column + cell.left) * height + row + cell.top
+        first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
+        length = np.diff(first, append=len(pixels))
+        parts.append(np.stack([np.full_like(first, index), pixels[first], length]))
+    runs = np.concatenate(parts, axis=1)
+    counts = encode_foreground(*runs, count=len(cells), pixels=height * width)
+    return RLEMasks(counts, height, width)
 
 
 def _cells_of(found: InstanceData, extent: Extent) -> Iterator[DetectedCell]:
@@ -126,15 +132,3 @@ def _cells_of(found: InstanceData, extent: Extent) -> Iterator[DetectedCell]:
     ):
         if crop.bitmap.size:
             yield DetectedCell(tuple(box), score, label, crop.left + x, crop.top + y, crop.bitmap)
-
-
-def _runs(cell: DetectedCell, height: int, width: int) -> np.ndarray:
-    """Run lengths of a mask in column-major order, background first."""
-    column, row = np.nonzero(cell.bitmap.T)
-    pixels = (column + cell.left) * height + row + cell.top
-    gaps = np.flatnonzero(np.diff(pixels) != 1)
-    bounds = np.column_stack(
-        (pixels[np.append(0, gaps + 1)], pixels[np.append(gaps, -1)] + 1)
-    ).ravel()
-    end = height * width
-    return np.diff(bounds, prepend=0, append=end if bounds[-1] < end else [])

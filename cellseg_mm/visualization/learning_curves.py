@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,7 @@ _SCORES = {
     "segm_mAP_50": ("AP50", _VERMILION),
     "segm_mAP_75": ("AP75", _GREEN),
 }
+_STAGE_LOSS = re.compile(r"s\d+\.(?=loss_)")
 _BEST_BY = "segm_mAP"
 _MARK_UP_TO = 40
 """Lines of at most so many points show them."""
@@ -154,13 +156,23 @@ def _read_run(path: Path) -> History:
     validation: list[Record] = []
     for record in _read_records(path):
         if "lr" in record:
-            training.append({"epoch": record["step"]} | record)
+            training.append({"epoch": record["step"]} | _sum_stages(record))
         else:
             scores = {key.rpartition("/")[2]: value for key, value in record.items()}
             # A validation outside of a training is logged as that of epoch 0.
             if _BEST_BY in scores and scores["step"] > 0:
                 validation.append(scores)
     return History(training, validation)
+
+
+def _sum_stages(record: Record) -> Record:
+    """Losses of a cascade's stages, ``s0.loss_cls`` and so on, as one ``loss_cls``."""
+    summed = {key: value for key, value in record.items() if not _STAGE_LOSS.match(key)}
+    for key, value in record.items():
+        if stage := _STAGE_LOSS.match(key):
+            name = key[stage.end() :]
+            summed[name] = summed.get(name, 0.0) + value
+    return summed
 
 
 def _read_records(path: Path) -> Iterable[Record]:

@@ -44,7 +44,7 @@ test_time = dict(
     scales=[1.0],  # factors of the input's size
     tile=0,  # side of the tiles that larger images are cut into; 0 = whole images
     overlap=64,  # pixels that neighbouring tiles share: more than a cell's diameter
-    merge_iou=0.5,  # masks that overlap this much show one cell
+    merge_iou=0.5,  # masks of several views, scales or checkpoints with this overlap show one cell
     checkpoints=[],  # further ones of this config, averaged in
 )
 

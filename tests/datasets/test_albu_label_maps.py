@@ -195,3 +195,15 @@ def test_what_albumentations_only_warns_about_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         AlbuLabelMaps([transform])
+
+
+def test_a_small_cell_is_dropped_and_an_ignored_one_is_not() -> None:
+    bitmaps = np.zeros((3, 16, 16), np.uint8)
+    bitmaps[0, 2:4, 2:4] = bitmaps[1, 8:10, 8:10] = 1
+    bitmaps[2, 12:16, 2:6] = 1
+    before = sample(bitmaps)
+    before["gt_ignore_flags"] = np.array([False, True, False])
+    after = AlbuLabelMaps([{"type": "HorizontalFlip", "p": 1.0}], min_area=5).transform(before)
+    assert after["gt_bboxes_labels"].tolist() == [1, 2]
+    assert after["gt_ignore_flags"].tolist() == [True, False]
+    assert_consistent(after)

@@ -132,6 +132,21 @@ def test_cut_and_ignored_cells_are_not_taken() -> None:
         assert pasted_into(paste, dict(cut))[1] == pasted_into(paste, dict(ignored))[1] == 0
 
 
+def test_a_cell_at_the_border_of_a_padded_image_is_not_taken() -> None:
+    np.random.seed(0)
+    paste = RareCellPaste()
+    padded = sample("padded", [*common_cells(), (1, 40, 70, 14, 10)])
+    padded["img"][:, 80:] = 116  # the image ends where the cell does
+    for _ in range(10):
+        assert pasted_into(paste, dict(padded))[1] == 0
+
+
+def test_a_cell_is_not_pasted_into_the_image_that_it_comes_from_at_once() -> None:
+    np.random.seed(0)
+    for _ in range(10):
+        assert pasted_into(RareCellPaste(), donor())[1] == 0
+
+
 @pytest.mark.parametrize("level", [116, 240], ids=["padding", "glass"])
 def test_glass_and_padding_stay_empty(level: int) -> None:
     np.random.seed(0)

@@ -15,8 +15,9 @@ def config() -> Config:
 
 @pytest.fixture
 def joined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The backends that a process group was joined with."""
+    """The backends that a process group was joined with, in a process of torchrun."""
     backends: list[str] = []
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setattr(torch.distributed, "init_process_group", backends.append)
     return backends
 
@@ -26,6 +27,12 @@ def test_one_process_changes_nothing(joined: list[str]) -> None:
     prepare_for_launcher(alone, "none")
     assert alone.to_dict() == {**config().to_dict(), "launcher": "none"}
     assert not joined
+
+
+def test_without_torchrun_the_launcher_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ValueError, match="begin the command with torchrun"):
+        prepare_for_launcher(config(), "pytorch")
 
 
 @pytest.mark.parametrize("launcher", ["pytorch", "slurm"])

@@ -102,7 +102,7 @@ def test_any_connected_cells_come_out_exactly_once_and_whole(
     assert cells(predict(image, tile, overlap)) == cells(truth_of(torch.from_numpy(image)))
 
 
-@pytest.mark.parametrize("offset", range(0, 40, 3))
+@pytest.mark.parametrize("offset", range(40))
 def test_an_image_at_any_offset_of_the_tiles_gives_what_untiled_inference_gives(
     offset: int,
 ) -> None:
@@ -287,7 +287,7 @@ def test_tiles_cover_the_image_and_overlap(height: int, width: int) -> None:
             x1, y1, x2, y2 = tile.extent
             assert (x2 - x1, y2 - y1) == (min(32, width), min(32, height))
             covered[y1:y2, x1:x2] += 1
-    assert covered.min() == 1 or max(height, width) <= 32
+    assert covered.min() == 1
     for axis, extents in ((0, [t.extent for t in rows[0]]), (1, [r[0].extent for r in rows])):
         for before, after in pairwise(extents):
             assert before[axis + 2] - after[axis] >= 10

@@ -61,6 +61,14 @@ def test_one_run(tmp_path: Path) -> None:
     assert history.training_curve("loss_unknown")[0].size == 0
 
 
+def test_the_losses_of_a_cascades_stages_are_added(tmp_path: Path) -> None:
+    record = train_record(1, 10, 4.0) | {"s0.loss_cls": 0.5, "s1.loss_cls": 0.25, "s1.acc": 80.0}
+    write_run(tmp_path, "run", [record])
+    history = read_scalars(tmp_path)
+    assert history.training_curve("loss_cls")[1].tolist() == [0.75]
+    assert history.training_curve("loss_mask")[1].tolist() == [2.0]
+
+
 def test_a_resumed_run_replaces_what_was_rolled_back(tmp_path: Path) -> None:
     # Stopped after 70 iterations, resumed from the checkpoint of epoch 2 (iteration 40).
     write_run(tmp_path, "20250101_000000", run_records(1, 70, loss=1.0), tail='{"lr": 0.1, "lo')

@@ -103,7 +103,9 @@ class AlbuLabelMaps(BaseTransform):
         planes = np.ascontiguousarray(warped, np.int32)
         boxes, areas = instance_extents(planes)
         known = np.where(ids < len(areas), ids, 0)  # entry 0 is empty
-        kept = np.flatnonzero(areas[known] >= self.min_area)
+        # An ignored cell stays: without it, its pixels would be learned as background.
+        least = np.where(results.get("gt_ignore_flags", False), 1, self.min_area)
+        kept = np.flatnonzero(areas[known] >= least)
         results["gt_masks"] = LabelMapMasks(planes, ids[kept])
         results["gt_bboxes"] = HorizontalBoxes(boxes[known[kept]].astype(np.float32))
         for key in ("gt_bboxes_labels", "gt_ignore_flags"):

@@ -35,7 +35,8 @@ class CellCrop(BaseTransform):
     A cell at the window's edge keeps its visible part. Where less than ``min_visible`` of it or
     fewer than ``min_area`` pixels are left, its class can no longer be told: it is flagged as
     ignored, for assigners with ``ignore_iof_thr`` > 0 to take it neither for a cell nor for
-    background. Cells without a pixel are dropped.
+    background (MMDetection's do so unless all cells of a crop are ignored). Cells without a pixel
+    are dropped.
 
     Random numbers come from NumPy's global generator, as in
     :class:`~cellseg_mm.datasets.transforms.albu_label_maps.AlbuLabelMaps`.
@@ -58,8 +59,8 @@ class CellCrop(BaseTransform):
         rare_prob: Share of the windows that are placed by a cell of a class drawn uniformly.
         min_visible: Share of a cell's area that must be visible for it to be learned.
         min_area: Pixels of the result that a cell must have to be learned.
-        fill: Colour around small images, BGR. The default is ImageNet's mean, which the
-            preprocessor turns into the zeros that it pads with at test time.
+        fill: Colour around small images, BGR. The default is ImageNet's mean, which becomes
+            (nearly) the zeros that the preprocessor pads with.
 
     Raises:
         ValueError: An argument is out of its range.

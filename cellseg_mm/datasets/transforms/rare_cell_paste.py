@@ -47,13 +47,13 @@ class _Cell(NamedTuple):
 
 @TRANSFORMS.register_module()
 class RareCellPaste(BaseTransform):
-    """Paste cells of rare classes, taken from other training images, into an image.
+    """Paste cells of rare classes, taken from training images seen before, into an image.
 
     As simple copy-paste (Ghiasi et al., CVPR 2021), but for the classes with few cells, and with
     the care that dense tissue needs: a pasted cell is flipped or turned by right angles, its colour
     goes half the way from its old surroundings' to its new ones', and its edge is soft. It lies on
     top: what it covers is taken from the cells below, at most the share ``max_cover`` of any of
-    them. Glass and padding stay empty.
+    them. Glass and padding stay empty, or nearly so.
 
     Cells come from the samples that pass, so never from another split than the one that is trained
     on. Each worker keeps a bank of its own, of bounded size, which needs ``persistent_workers`` to
@@ -114,11 +114,12 @@ class RareCellPaste(BaseTransform):
         """Paste cells into ``results`` and return it; its arrays are replaced, not changed."""
         rng = np.random.default_rng(np.random.randint(1 << 31))  # noqa: NPY002
         self._count(results)
-        self._collect(results, rng)
+        own = dict(results)  # what is pasted must not be collected
         rare = [label for label in self._rare_labels() if self._bank.get(label)]
         if rare:
             labels = rng.choice(rare, rng.integers(self.max_cells, endpoint=True))
             self._paste(results, labels, rng)
+        self._collect(own, rng)
         return results
 
     def _count(self, results: dict[str, Any]) -> None:
@@ -156,6 +157,8 @@ class RareCellPaste(BaseTransform):
                 if bitmap.sum() < _SMALLEST:
                     continue
                 colours = image[window[1:]].copy()
+                if _touches_padding(colours):
+                    continue  # the border of its image cuts the cell, or nearly so
                 opacity = cv2.GaussianBlur(bitmap.astype(np.float32), (0, 0), _FEATHER)[..., None]
                 bank.append(_Cell(colours, bitmap, opacity, _mean_colour(colours, ~bitmap)))
 
@@ -197,6 +200,12 @@ class RareCellPaste(BaseTransform):
             f"{type(self).__name__}(max_cells={self.max_cells}, rare_below={self.rare_below}, "
             f"max_cover={self.max_cover}, bank_size={self.bank_size})"
         )
+
+
+def _touches_padding(image: npt.NDArray[np.uint8]) -> bool:
+    """Whether a side of an image is of one colour."""
+    sides = (image[0], image[-1], image[:, 0], image[:, -1])
+    return any((side == side[0]).all() for side in sides)
 
 
 def _turn(cell: _Cell, symmetry: int) -> _Cell:
