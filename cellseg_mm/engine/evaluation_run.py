@@ -177,7 +177,8 @@ def _load(detector: nn.Module, checkpoint: str) -> None:
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(
-            f"{checkpoint} is not a checkpoint, for it has no state_dict: choose one that tools/train.py wrote."
+            f"{checkpoint} is not a checkpoint, for it has no state_dict: choose one that "
+            "tools/train.py wrote."
         )
     try:
         detector.load_state_dict(content["state_dict"])

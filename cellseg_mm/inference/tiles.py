@@ -115,8 +115,8 @@ def encode_cells(cells: Sequence[DetectedCell], height: int, width: int) -> RLEM
         first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
         length = np.diff(first, append=len(pixels))
         parts.append(np.stack([np.full_like(first, index), pixels[first], length]))
-    runs = np.concatenate(parts, axis=1)
-    counts = encode_foreground(*runs, count=len(cells), pixels=height * width)
+    instance, start, length = np.concatenate(parts, axis=1)
+    counts = encode_foreground(instance, start, length, len(cells), height * width)
     return RLEMasks(counts, height, width)
 
 
