@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from cellseg_mm.engine.run_config import load_config
 from cellseg_mm.models.parameter_count import PARAMETER_LIMIT, trainable_parameters
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 from mmdet.registry import MODELS
@@ -78,6 +80,48 @@ def test_a_training_step_and_an_inference(path: Path, prepared_data: Path) -> No
     assert isinstance(found.masks, RLEMasks)
     assert (found.masks.height, found.masks.width) == result.ori_shape
     assert len(found) == len(found.masks) > 0
+
+
+@pytest.mark.parametrize("size", [(33, 86), (86, 33), (735, 2500)])
+def test_the_dense_recipe_takes_every_size(
+    size: tuple[int, int], repository: Path, prepared_data: Path
+) -> None:
+    path = repository / "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"
+    config = offline(path, prepared_data)
+    init_default_scope("mmdet")
+    torch.manual_seed(0)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    planes = np.zeros((1, *size), np.int32)
+    planes[0, 5:25, 10:30], planes[0, 15:30, 32:33] = 1, 2
+    masks = LabelMapMasks(planes, np.array([1, 2]))
+    labels = np.array([0, 1])
+    results = {
+        "img": image,
+        "img_path": "image",
+        "img_id": 0,
+        "img_shape": size,
+        "ori_shape": size,
+        "scale_factor": (1.0, 1.0),
+        "labels": labels,
+        "gt_masks": masks,
+        "gt_bboxes": masks.get_bboxes(),
+        "gt_bboxes_labels": labels,
+        "gt_ignore_flags": np.zeros(2, bool),
+    }
+    train = Compose(config.train_dataloader.dataset.pipeline[2:])(dict(results))
+    test = Compose(config.test_dataloader.dataset.pipeline[1:])(dict(results))
+    model = MODELS.build(config.model).train()
+    batch = {key: [train[key]] for key in ("inputs", "data_samples")}
+    losses = model.train_step(batch, build_optim_wrapper(model, config.optim_wrapper))
+    assert torch.isfinite(losses["loss"])
+    model.eval()
+    model.roi_head.test_cfg.update(score_thr=0.0, max_per_img=20)
+    batch = {key: [test[key]] for key in ("inputs", "data_samples")}
+    with torch.no_grad():
+        (result,) = model.test_step(batch)
+    found = result.pred_instances
+    assert (found.masks.height, found.masks.width) == size
+    assert len(found) > 0
 
 
 def test_the_reports_recipe_to_the_letter(repository: Path) -> None:
