@@ -2,9 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-CONFIG := configs/mask-rcnn_convnext-atto_fpn_demo.py
+CONFIG := configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py
 DEMO := work_dirs/demo
-OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo
+OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo max_epochs=9
 
 .PHONY: setup demo test bench clean
 

@@ -41,7 +41,7 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--config",
         type=Path,
-        default=REPOSITORY / "configs/mask-rcnn_convnext-atto_fpn_demo.py",
+        default=REPOSITORY / "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py",
         help="config of the checkpoint (default: the demo's)",
     )
     parser.add_argument("--side", type=int, default=20_000, help="pixels (default: 20000)")

@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="small model and images, on a CPU")
     if parser.parse_args().tiny:
-        config = CONFIGS / "mask-rcnn_convnext-atto_fpn_demo.py"
+        config = CONFIGS / "mask-rcnn_convnext-atto_fpn_cell.py"
         rows = [
             row for bf16 in (False, True) for row in measure_step(config, 128, 20, "cpu", bf16, 2)
         ]

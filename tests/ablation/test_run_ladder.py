@@ -9,7 +9,7 @@ from cellseg_mm.ablation.child_process import exclusive
 from cellseg_mm.ablation.ladder import Ladder, Row
 from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
 
-DEMO = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+DEMO = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 QUICK = ("train_dataloader.num_workers=0", "model.backbone.init_cfg=None")
 FLIPS = "configs/mask-rcnn_r50_fpn_cell.py"
 FLIP = "train_dataloader.dataset.pipeline.3"

@@ -1,4 +1,4 @@
-"""The demo model learns one image by heart."""
+"""A small model learns one image by heart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_one_image_to_an_ap50_over_09(
     truth["images"] = [image]
     truth["annotations"] = [a for a in truth["annotations"] if a["image_id"] == image["id"]]
     (tmp_path / "one.json").write_text(json.dumps(truth))
-    path = repository / "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+    path = repository / "configs/mask-rcnn_convnext-atto_fpn_cell.py"
     options = [f"data_root={prepared_data}"]
     for part in ("train", "val"):
         options += [f"{part}_dataloader.num_workers=0"]

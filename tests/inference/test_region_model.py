@@ -24,7 +24,7 @@ def checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 def config_of(repository: Path, *options: str) -> Config:
-    path = repository / "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+    path = repository / "configs/mask-rcnn_convnext-atto_fpn_cell.py"
     return load_config(str(path), None, options)
 
 

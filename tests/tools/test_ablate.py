@@ -21,9 +21,9 @@ overrides:
   val_dataloader.persistent_workers: false
 rows:
   - name: killed
-    config: configs/mask-rcnn_convnext-atto_fpn_demo.py
+    config: configs/mask-rcnn_convnext-atto_fpn_cell.py
   - name: not killed
-    config: configs/mask-rcnn_convnext-atto_fpn_demo.py
+    config: configs/mask-rcnn_convnext-atto_fpn_cell.py
     # Changes what is logged, not what is learned.
     overrides: {default_hooks.logger.interval: 7}
 """

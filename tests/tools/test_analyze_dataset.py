@@ -47,7 +47,7 @@ def run(repository, *arguments):
 
 def test_report(repository, data, tmp_path):
     out = tmp_path / "out"
-    config = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+    config = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
     result = run(repository, data, "--out", out, "--config", config)
 
     assert result.returncode == 0, result.stderr

@@ -17,7 +17,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "
 
 # An epoch must bring 0.5 more mAP, which the second does not: training stops then.
 CONFIG = """
-_base_ = ["{repository}/configs/mask-rcnn_convnext-atto_fpn_demo.py"]
+_base_ = ["{repository}/configs/mask-rcnn_convnext-atto_fpn_cell.py"]
 max_epochs = 3
 train_cfg = dict(max_epochs=max_epochs)
 default_hooks = dict(recorder=dict(type="RankRecorder"))
@@ -139,7 +139,7 @@ def the_optimizers_state_is_spread_and_saved_whole(
 def the_learning_rate_follows_the_batch(work_dir: Path) -> None:
     lines = [line for p in work_dir.rglob("scalars.json") for line in p.read_text().splitlines()]
     rates = [record["lr"] for record in map(json.loads, lines) if "loss" in record]
-    # The demo's 1e-3 is for two images a step, its cosine annealing for twelve epochs.
+    # This config's 1e-3 is for two images a step, its cosine annealing for twelve epochs.
     assert rates == pytest.approx([2e-3, 1e-3 * (1 + math.cos(math.pi / 12))])
 
 

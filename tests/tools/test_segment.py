@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 
 from mmdet.registry import MODELS
 
-CONFIG = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 FEW = "model.test_cfg.rcnn.max_per_img=40"
 
 

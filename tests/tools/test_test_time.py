@@ -16,7 +16,7 @@ from cellseg_mm.engine.run_config import load_config
 
 from mmdet.registry import MODELS
 
-CONFIG = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 # Low scores and wild boxes of random weights, and few of them.
 FAST = [
     "test_dataloader.num_workers=0",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = "configs/mask-rcnn_convnext-atto_fpn_demo.py"
+CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 FAST = [
     "max_epochs=2",
     "train_dataloader.num_workers=0",
