@@ -13,7 +13,7 @@ model = dict(
     ),
     test_cfg=dict(
         rpn=dict(nms_pre=4000, max_per_img=3000),
-        rcnn=dict(score_thr=0.01, max_per_img=2000),
+        rcnn=dict(score_thr=0.01, nms=dict(iou_threshold=0.3), max_per_img=2000),
     ),
 )
 
