@@ -105,7 +105,7 @@ def test_help_needs_no_package(repository):
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)]
 )
 def test_an_interrupt_leaves_nothing_behind(raw, tmp_path, repository, sent, code):
-    for index in range(4, 1500):  # work for much longer than the test may be held up
+    for index in range(4, 400):
         folder = raw / "train" / f"image_{index}"
         folder.mkdir()
         for name in ("image.tif", "class1.tif"):
@@ -116,6 +116,8 @@ def test_an_interrupt_leaves_nothing_behind(raw, tmp_path, repository, sent, cod
         env={**os.environ, "PYTHONPATH": str(repository)},
         stderr=subprocess.PIPE,
         text=True,
+        # A job in a shell's background ignores Ctrl-C, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # The working folder says that the work has begun.
     while not (tmp_path / ".out.prepare").exists() and process.poll() is None:
