@@ -66,6 +66,7 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     import time
 
+    from cellseg_mm.ablation.training_cost_hook import peak_resident_bytes
     from cellseg_mm.engine.run_config import load_config
     from cellseg_mm.engine.user_errors import exit_with_a_sentence
     from cellseg_mm.inference.image_regions import open_regions
@@ -103,20 +104,7 @@ def main() -> None:
             "model returns, so cells may be missing: use a smaller --tile, or raise "
             "model.test_cfg.rcnn.max_per_img with --cfg-options."
         )
-    print(f"peak memory: {peak_megabytes():,} MB")
-
-
-def peak_megabytes() -> int:
-    """Peak resident memory of this process."""
-    import resource
-    import sys
-
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the calling process had before exec
-        (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM:")]
-        return int(line.split()[1]) // 1024
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
+    print(f"peak memory: {peak_resident_bytes() >> 20:,} MB")
 
 
 if __name__ == "__main__":

@@ -65,33 +65,51 @@ def _paste(
         window_w, window_h = size.amax(dim=0).tolist()
         if window_w == 0 or window_h == 0:
             continue
-        x = torch.arange(window_w, device=boxes.device)
-        y = torch.arange(window_h, device=boxes.device)
-        grid_x = grid_coordinate(corner[:, :1] + x, box[:, 0:1], box[:, 2:3])
-        grid_y = grid_coordinate(corner[:, 1:] + y, box[:, 1:2], box[:, 3:4])
-        shape = (len(members), window_w, window_h)
-        # (n, w, h): columns first, so that the foreground comes out in RLE's order.
-        grid = torch.stack(
-            [grid_x[:, :, None].expand(shape), grid_y[:, None, :].expand(shape)], dim=3
-        )
-        values = F.grid_sample(probabilities[members][:, None], grid, align_corners=False)[:, 0]
-        inside = (x < size[:, :1])[:, :, None] & (y < size[:, 1:])[:, None, :]
-        window, start, length = foreground_runs((values >= threshold) & inside, corner, height)
+        values = sample_windows(probabilities[members], box, corner, window_w, window_h)
+        window, start, length = foreground_runs(values >= threshold, corner, size, height)
         yield members[window].cpu().numpy(), start.cpu().numpy(), length.cpu().numpy()
 
 
-def foreground_runs(inside: Tensor, corner: Tensor, height: int) -> tuple[Tensor, Tensor, Tensor]:
+def sample_windows(grids: Tensor, boxes: Tensor, corner: Tensor, width: int, height: int) -> Tensor:
+    """Probabilities at the pixels of windows of one size; 0 outside of the boxes.
+
+    Args:
+        grids: (n, h, w) float, the mask in each box.
+        boxes: (n, 4) float, xyxy in image pixels.
+        corner: (n, 2) int64, x and y of each window's first pixel.
+        width: Width of the windows, pixels.
+        height: Height of the windows, pixels.
+
+    Returns:
+        (n, width, height) float: columns first, so that the foreground comes out in RLE's order.
+    """
+    x = torch.arange(width, device=boxes.device)
+    y = torch.arange(height, device=boxes.device)
+    grid_x = _grid_coordinate(corner[:, :1] + x, boxes[:, 0:1], boxes[:, 2:3])
+    grid_y = _grid_coordinate(corner[:, 1:] + y, boxes[:, 1:2], boxes[:, 3:4])
+    shape = (len(boxes), width, height)
+    grid = torch.stack([grid_x[:, :, None].expand(shape), grid_y[:, None, :].expand(shape)], dim=3)
+    return F.grid_sample(grids[:, None], grid, align_corners=False)[:, 0]
+
+
+def foreground_runs(
+    foreground: Tensor, corner: Tensor, size: Tensor, height: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Runs of the foreground of windows of one image.
 
     Args:
-        inside: (n, w, h) bool, columns first.
+        foreground: (n, w, h) bool, columns first; windows are padded to the largest of them.
         corner: (n, 2) int64, x and y of each window's first pixel.
+        size: (n, 2) int64, width and height of each window without padding, pixels.
         height: Image height, pixels.
 
     Returns:
         The window, the first pixel in column-major order and the length of each run, in order.
     """
-    window, column, row = inside.nonzero(as_tuple=True)
+    x = torch.arange(foreground.shape[1], device=foreground.device)
+    y = torch.arange(foreground.shape[2], device=foreground.device)
+    inside = (x < size[:, :1])[:, :, None] & (y < size[:, 1:])[:, None, :]
+    window, column, row = (foreground & inside).nonzero(as_tuple=True)
     position = (column + corner[window, 0]) * height + row + corner[window, 1]
     is_start = torch.ones_like(position, dtype=torch.bool)
     is_start[1:] = (position.diff() != 1) | (window.diff() != 0)
@@ -100,7 +118,7 @@ def foreground_runs(inside: Tensor, corner: Tensor, height: int) -> tuple[Tensor
     return window[first], position[first], length
 
 
-def grid_coordinate(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def _grid_coordinate(pixel: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Pixel indices (n, m) → ``grid_sample`` coordinates in boxes from low to high (n, 1)."""
     coordinate = (pixel.float() + 0.5 - low) / (high - low) * 2 - 1
     # A box of no extent: the stock head samples the mask's centre there.

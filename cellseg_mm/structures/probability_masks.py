@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cellseg_mm.structures.coco_rle import encode_foreground
 from cellseg_mm.structures.mask_pasting import (
     PIXELS_AT_ONCE,
     foreground_runs,
-    grid_coordinate,
     paste_masks,
+    sample_windows,
 )
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -112,25 +111,15 @@ class ProbabilityMasks:
     ) -> tuple[Int64Array, Int64Array, Int64Array]:
         """Average some masks by group; the foreground's runs as (group, start, length)."""
         window_w, window_h = extent.amax(dim=0).tolist()
-        x = torch.arange(window_w, device=low.device)
-        y = torch.arange(window_h, device=low.device)
-        box, corner = self.boxes[members].float(), low[groups]
-        grid_x = grid_coordinate(corner[:, :1] + x, box[:, 0:1], box[:, 2:3])
-        grid_y = grid_coordinate(corner[:, 1:] + y, box[:, 1:2], box[:, 3:4])
-        shape = (len(members), window_w, window_h)
-        # (n, w, h): columns first, so that the foreground comes out in RLE's order.
-        grid = torch.stack(
-            [grid_x[:, :, None].expand(shape), grid_y[:, None, :].expand(shape)], dim=3
-        )
-        values = F.grid_sample(self.grids[members][:, None].float(), grid, align_corners=False)
+        grids, boxes = self.grids[members].float(), self.boxes[members].float()
+        values = sample_windows(grids, boxes, low[groups], window_w, window_h)
         # In double precision, the sum of n equal numbers is exactly n times the number; the
         # threshold is rounded first, as it is when a single mask is compared with it.
         total = values.new_zeros((len(low), window_w, window_h), dtype=torch.float64)
-        total.index_add_(0, groups, values[:, 0].double())
+        total.index_add_(0, groups, values.double())
         least = values.new_tensor(threshold).double() * torch.bincount(groups, minlength=len(low))
-        inside = (x < extent[:, :1])[:, :, None] & (y < extent[:, 1:])[:, None, :]
-        inside &= total >= least[:, None, None]
-        index, start, length = foreground_runs(inside, low, self.height)
+        foreground = total >= least[:, None, None]
+        index, start, length = foreground_runs(foreground, low, extent, self.height)
         return index.cpu().numpy(), start.cpu().numpy(), length.cpu().numpy()
 
 

@@ -11,11 +11,9 @@ import numpy.typing as npt
 
 import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import instance_extents
 
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
-from mmdet.structures.bbox import HorizontalBoxes
 
 Array = npt.NDArray[Any]
 
@@ -187,11 +185,10 @@ class RareCellPaste(BaseTransform):
         if not pasted:
             return
         ids = np.append(masks.ids, first_id + np.arange(len(pasted)))
-        boxes, _ = instance_extents(planes)
         flags = results["gt_ignore_flags"]
         results["img"] = image
         results["gt_masks"] = LabelMapMasks(planes, ids)
-        results["gt_bboxes"] = HorizontalBoxes(boxes[ids].astype(np.float32))
+        results["gt_bboxes"] = results["gt_masks"].get_bboxes()
         results["gt_bboxes_labels"] = np.append(results["gt_bboxes_labels"], pasted)
         results["gt_ignore_flags"] = np.append(flags, np.zeros(len(pasted), bool))
 
