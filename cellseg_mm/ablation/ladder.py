@@ -1,4 +1,4 @@
-"""The ablation file: which rows to train, over which folds and seeds.
+"""The ablation file: which rows to train and test, over which folds and seeds.
 
 It is YAML::
 
@@ -14,6 +14,10 @@ It is YAML::
         config: configs/mask-rcnn_r50_fpn_cell.py
         overrides:
           optim_wrapper.optimizer.lr: 3e-4
+      - name: ResNet-50, four flips
+        weights_of: ResNet-50   # not trained: that row's config, overrides and checkpoints
+        overrides:
+          test_time.views: flips
 
 Overrides have the dotted keys and the values of ``--cfg-options``. With folds, a row is trained
 once for each fold and seed; without, once for each seed on the split that the data was prepared
@@ -24,7 +28,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +44,13 @@ class Row:
         name: As the table shows it.
         config: Path of the config.
         options: ``KEY=VALUE`` overrides: those of all rows, then the row's own.
+        weights_of: Name of the row whose checkpoints it tests; None for a row that is trained.
     """
 
     name: str
     config: str
     options: tuple[str, ...]
+    weights_of: str | None = None
 
     @property
     def slug(self) -> str:
@@ -114,7 +120,9 @@ def _ladder(content: Any, title: str) -> Ladder:
     records = content.get("rows")
     if not isinstance(records, list) or not records:
         raise ValueError("`rows` must be a list of at least one row.")
-    rows = tuple(_row(record, number, common) for number, record in enumerate(records, start=1))
+    rows: list[Row] = []
+    for number, record in enumerate(records, start=1):
+        rows.append(_row(record, number, common, rows))
     slugs = [row.slug for row in rows]
     for row in rows:
         if not row.slug or slugs.count(row.slug) > 1:
@@ -122,20 +130,31 @@ def _ladder(content: Any, title: str) -> Ladder:
                 f"the row {row.name!r} has the same name as another, or one without letters and "
                 "digits; rows need names that differ."
             )
-    return Ladder(str(content.get("title", title)), rows, tuple(seeds), folds, data)
+    return Ladder(str(content.get("title", title)), tuple(rows), tuple(seeds), folds, data)
 
 
-def _row(record: Any, number: int, common: tuple[str, ...]) -> Row:
+def _row(record: Any, number: int, common: tuple[str, ...], earlier: Sequence[Row]) -> Row:
     where = f"row {number}"
-    _check_keys(record, {"name", "config", "overrides"}, where)
-    for key in ("name", "config"):
+    _check_keys(record, {"name", "config", "weights_of", "overrides"}, where)
+    if ("config" in record) == ("weights_of" in record):
+        raise ValueError(
+            f"{where} needs `config`, if it is to be trained, or `weights_of`, not both."
+        )
+    source = "config" if "config" in record else "weights_of"
+    for key in ("name", source):
         if not isinstance(record.get(key), str):
             raise ValueError(f"{where} needs `{key}`, a text.")
-    return Row(
-        record["name"],
-        record["config"],
-        common + _options(record.get("overrides"), f"`overrides` of {where}"),
-    )
+    options = _options(record.get("overrides"), f"`overrides` of {where}")
+    if source == "config":
+        return Row(record["name"], record["config"], common + options)
+    trained = {row.name: row for row in earlier if row.weights_of is None}
+    row = trained.get(record["weights_of"])
+    if row is None:
+        raise ValueError(
+            f"`weights_of` of {where} is {record['weights_of']!r}; name a row above it that is "
+            f"trained: {', '.join(map(repr, trained)) or 'there is none'}."
+        )
+    return Row(record["name"], row.config, row.options + options, row.name)
 
 
 def _check_keys(record: Any, known: set[str], where: str) -> None:

@@ -35,6 +35,7 @@ class PlannedRun:
         identity: Digest of what determines the result: settings, seed and annotations. It is part
             of the folder's name, so a changed row is a new run and the old one is kept.
         folder: Work dir.
+        trained: The run whose checkpoint is tested; None for a run that is trained itself.
     """
 
     row: Row
@@ -43,6 +44,7 @@ class PlannedRun:
     config: Config
     identity: str
     folder: Path
+    trained: PlannedRun | None = None
 
     @property
     def name(self) -> str:
@@ -90,7 +92,13 @@ class PlannedRun:
 
 
 def plan_run(
-    row: Row, fold: int | None, fold_folder: Path | None, seed: int, data: str | None, runs: Path
+    row: Row,
+    fold: int | None,
+    fold_folder: Path | None,
+    seed: int,
+    data: str | None,
+    runs: Path,
+    trained: PlannedRun | None = None,
 ) -> PlannedRun:
     """Work out a run.
 
@@ -101,6 +109,8 @@ def plan_run(
         seed: Seed of the run.
         data: Folder of the prepared data set, or None for that of the config.
         runs: Folder of all runs.
+        trained: The run of the same fold and seed whose checkpoint is tested, if it is not this
+            run's own.
 
     Raises:
         ValueError: The config or an override is not valid, or the data is not there.
@@ -113,7 +123,7 @@ def plan_run(
     if fold_folder is not None:
         select_fold(config, fold_folder)
     # Where the data lies does not matter, what it says does.
-    identity = _identity(settings, annotation_files(config))
+    identity = _identity(settings, annotation_files(config), trained)
 
     config.train_dataloader.persistent_workers = False  # see ExactResumeHook
     config.setdefault("custom_imports", {"imports": [], "allow_failed_imports": False})
@@ -123,7 +133,8 @@ def plan_run(
     name = f"seed-{seed}_{identity[:10]}"
     if fold is not None:
         name = f"fold-{fold}_{name}"
-    return PlannedRun(row, fold, seed, config, identity, (runs / row.slug / name).absolute())
+    folder = (runs / row.slug / name).absolute()
+    return PlannedRun(row, fold, seed, config, identity, folder, trained)
 
 
 def run_data_root(row: Row, data: str | None) -> Path:
@@ -137,7 +148,7 @@ def run_data_root(row: Row, data: str | None) -> Path:
     return Path(load_config(row.config, None, row.options).get("data_root", "data/cell/"))
 
 
-def _identity(settings: Config, annotations: list[Path]) -> str:
+def _identity(settings: Config, annotations: list[Path], trained: PlannedRun | None) -> str:
     content = {k: v for k, v in settings.to_dict().items() if k not in _NOT_PART_OF_A_RUN}
     digests = []
     for path in annotations:
@@ -148,7 +159,10 @@ def _identity(settings: Config, annotations: list[Path]) -> str:
                 f"The annotation file {path} does not exist: write it with "
                 "'python data_prep/prepare.py RAW --out DIR' and name DIR with --data."
             ) from None
-    text = json.dumps([_plain(content), digests], sort_keys=True, default=repr)
+    determined_by = [_plain(content), digests]
+    if trained is not None:
+        determined_by.append(trained.identity)
+    text = json.dumps(determined_by, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from cellseg_mm.ablation.child_process import exclusive, run_logged
 from cellseg_mm.ablation.first_batches import FirstBatches, record_first_batches
 from cellseg_mm.ablation.folds import write_folds
-from cellseg_mm.ablation.ladder import Ladder
+from cellseg_mm.ablation.ladder import Ladder, Row
 from cellseg_mm.ablation.model_cost import measure_model
 from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
 from cellseg_mm.ablation.run_result import RunResult, read_result
@@ -73,7 +73,8 @@ def run_ladder(
                 for seed in ladder.seeds:
                     key = row.name, fold, seed
                     try:
-                        run = plan_run(row, fold, folder, seed, data, out / "runs")
+                        trained = _plan_of_weights(row, fold, seed, plans)
+                        run = plan_run(row, fold, folder, seed, data, out / "runs", trained)
                     except Exception as error:  # another row may well be in order
                         results[key] = RunResult(*key, "failed", error=_one_line(error))
                         continue
@@ -112,12 +113,24 @@ def _common_data_root(ladder: Ladder, data: str | None) -> Path:
     return roots.pop()
 
 
+def _plan_of_weights(
+    row: Row, fold: int | None, seed: int, plans: Mapping[tuple[str, int | None, int], PlannedRun]
+) -> PlannedRun | None:
+    if row.weights_of is None:
+        return None
+    if (row.weights_of, fold, seed) not in plans:
+        raise ValueError(f"it tests the weights of {row.weights_of!r}, which cannot be run.")
+    return plans[row.weights_of, fold, seed]
+
+
 def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts, lock: int) -> RunResult:
     """Bring one run to its end, or to a record of why it failed."""
     identity: tuple[str, int | None, int] = run.row.name, run.fold, run.seed
     try:
         record = run.read_record()
-        if record.get("state") != "trained":
+        if run.trained is not None:
+            _take_over(run, run.trained)
+        elif record.get("state") != "trained":
             _check_batches(run, earlier)
             _train(run, scripts, lock)
             run.write_record(state="trained", error=None)
@@ -131,6 +144,15 @@ def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts, lock:
             record = run.read_record()
         result = read_result(run.folder, record, *identity)
         return replace(result, state="failed", error=_one_line(error))
+
+
+def _take_over(run: PlannedRun, trained: PlannedRun) -> None:
+    """Prepare a run that tests the checkpoint of another."""
+    record = trained.read_record()
+    if record.get("state") not in ("trained", "done"):
+        raise ValueError(f"it tests the weights of {trained.row.name!r}, whose run failed.")
+    run.write_config()
+    run.write_record(model=record.get("model"))
 
 
 def _check_batches(run: PlannedRun, earlier: Sequence[PlannedRun]) -> None:
@@ -168,7 +190,7 @@ def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
 
 
 def _test(run: PlannedRun, scripts: Scripts, lock: int) -> None:
-    checkpoint = _best_checkpoint(run.folder)
+    checkpoint = _best_checkpoint((run.trained or run).folder)
     command = [sys.executable, str(scripts.test), str(run.config_file), str(checkpoint)]
     command += ["--work-dir", str(run.folder), "--split", "val"]
     _run_or_raise(command, run.folder / "test.log", "testing", lock)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cellseg_mm.ablation.ladder import read_ladder
+from cellseg_mm.ablation.ladder import Row, read_ladder
 
 
 @pytest.fixture
@@ -51,6 +51,17 @@ rows:
     assert (second.config, second.options) == ("b.py", ("max_epochs=2",))
 
 
+def test_a_row_that_tests_the_weights_of_another_has_its_settings(read):
+    ladder = read("""
+overrides: {max_epochs: 2}
+rows:
+  - {name: A, config: a.py, overrides: {x: 1}}
+  - {name: "A, y", weights_of: A, overrides: {y: 2}}
+""")
+
+    assert ladder.rows[1] == Row("A, y", "a.py", ("max_epochs=2", "x=1", "y=2"), weights_of="A")
+
+
 def test_defaults(read):
     ladder = read("rows: [{name: A, config: a.py}]")
 
@@ -68,6 +79,12 @@ def test_defaults(read):
         ("{seeds: [0, 0], rows: [{name: A, config: a.py}]}", "distinct whole numbers"),
         ("{folds: 1, rows: [{name: A, config: a.py}]}", "a number from 2"),
         ("rows: [{name: A, config: a.py, overrides: {model: {neck: 1}}}]", "with dots"),
+        ("rows: [{name: A, config: a.py, weights_of: B}]", "not both"),
+        ("rows: [{name: A, weights_of: B}]", "weights_of` of row 1 is 'B'.*there is none"),
+        (
+            "rows: [{name: A, config: a.py}, {name: B, weights_of: A}, {name: C, weights_of: B}]",
+            "row 3 is 'B'; name a row above it that is trained: 'A'",
+        ),
         ("rows: [", "is not YAML"),
         ("just text", "keys and values"),
     ],

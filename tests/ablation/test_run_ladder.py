@@ -35,9 +35,10 @@ def scripts(tmp_path):
     """)
     test = textwrap.dedent("""
         import json, pathlib, sys
-        assert sys.argv[2].endswith("epoch_10.pth")
-        folder = pathlib.Path(sys.argv[4])
-        (folder / "metrics.json").write_text(json.dumps({"segm_mAP": 0.5}))
+        checkpoint, folder = map(pathlib.Path, (sys.argv[2], sys.argv[4]))
+        assert checkpoint.name.endswith("epoch_10.pth") and checkpoint.exists()
+        score = 0.5 if checkpoint.parent == folder else 0.6
+        (folder / "metrics.json").write_text(json.dumps({"segm_mAP": score}))
     """)
     (tmp_path / "train.py").write_text(train)
     (tmp_path / "test.py").write_text(test)
@@ -116,6 +117,36 @@ def test_an_augmentation_that_changes_no_batch_is_an_error(run):
     assert [r.state for r in results] == ["done", "done", "failed"]
     assert "differs from that of 'no flips'" in results[2].error
     assert "does not reach the loader" in results[2].error
+
+
+def test_a_row_may_test_the_weights_of_another(run, tmp_path):
+    flips = Row("flips", DEMO, (*QUICK, "test_time.views=flips"), weights_of="a")
+    results, calls = run(row("a"), flips)
+
+    assert calls == ["a"]
+    assert [(r.state, r.scores["segm_mAP"]) for r in results] == [("done", 0.5), ("done", 0.6)]
+    assert results[1].model == results[0].model
+    assert results[1].training == {}  # it cost no training
+    assert "views='flips'" in next(tmp_path.glob("out/runs/flips/*.py")).read_text()
+    # Other weights, another run: here they were trained longer.
+    longer = Row("flips", DEMO, (*QUICK, "max_epochs=20", "test_time.views=flips"), weights_of="a")
+    assert run(row("a", "max_epochs=20"), longer)[1] == ["a"]
+    assert len(list(tmp_path.glob("out/runs/flips/*/metrics.json"))) == 2
+
+
+def test_weights_of_a_row_that_failed(run, tmp_path):
+    (tmp_path / "broken-a").touch()
+    none = "configs/none.py"
+    results, _ = run(
+        row("a"),
+        Row("of a", DEMO, QUICK, weights_of="a"),
+        row("b", config=none),
+        Row("of b", DEMO, QUICK, weights_of="b"),
+    )
+
+    assert [r.state for r in results] == ["failed"] * 4
+    assert results[1].error == "it tests the weights of 'a', whose run failed."
+    assert results[3].error == "it tests the weights of 'b', which cannot be run."
 
 
 def test_nothing_that_can_be_run(run):

@@ -1,4 +1,4 @@
-"""The ladder of the dense recipe: each of its configs is the report's recipe and one part of it."""
+"""The ladder of the dense recipe: each of its rows is the report's recipe and one part of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from cellseg_mm.ablation.ladder import read_ladder
 from cellseg_mm.engine.run_config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-DENSE = CONFIGS / "mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"
-FOLDER = CONFIGS / "ablations" / "dense"
-PARTS = sorted(path for path in FOLDER.glob("*.py") if path.stem != "report")
+LADDERS = [
+    read_ladder(CONFIGS / "ablations" / f"dense_{name}.yaml") for name in ("monusac", "consep")
+]
+ROWS = {row.name: row for row in LADDERS[0].rows}
+REPORT, DENSE = "report's recipe", "all parts"
+PARTS = [
+    name
+    for name, row in ROWS.items()
+    if name not in (REPORT, DENSE) and row.weights_of in (None, REPORT)
+]
 
 
-def load(path: Path) -> Config:
-    return load_config(str(path), "work", ["max_epochs=7"])
+def load(name: str) -> Config:
+    """The settings of a row."""
+    return load_config(str(CONFIGS.parent / ROWS[name].config), "work", ROWS[name].options)
 
 
 def settings(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -41,9 +49,9 @@ def transforms(config: Config) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("path", PARTS, ids=lambda p: p.stem)
-def test_a_part_is_one_of_the_recipes(path: Path) -> None:
-    part, report, dense = load(path), load(FOLDER / "report.py"), load(DENSE)
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_is_one_of_the_recipes(name: str) -> None:
+    part, report, dense = load(name), load(REPORT), load(DENSE)
     of_report, of_dense = dict(settings(report)), dict(settings(dense))
     changed = {k: v for k, v in settings(part) if k not in of_report or of_report[k] != v}
     assert changed == {key: of_dense.get(key, "missing") for key in changed}
@@ -56,12 +64,12 @@ def test_a_part_is_one_of_the_recipes(path: Path) -> None:
 
 def test_the_parts_add_up_to_the_recipe() -> None:
     """Nothing of the recipe is left out, but for settings that only concern the network's size."""
-    report, dense = load(FOLDER / "report.py"), load(DENSE)
+    report, dense = load(REPORT), load(DENSE)
     of_report = dict(settings(report))
     of_dense = {k: v for k, v in settings(dense) if k not in of_report or of_report[k] != v}
     steps = [step for step in transforms(dense) if step not in transforms(report)]
-    for path in PARTS:
-        part = load(path)
+    for name in PARTS:
+        part = load(name)
         for key, value in settings(part):
             if key in of_dense and of_dense[key] == value:
                 del of_dense[key]
@@ -70,16 +78,28 @@ def test_the_parts_add_up_to_the_recipe() -> None:
 
 
 def test_the_report_is_trained_on_crops_and_else_as_it_says() -> None:
-    crops, report = load(FOLDER / "report.py"), load(CONFIGS / f"{DENSE.stem[:-10]}cell.py")
+    config = CONFIGS / "mask-rcnn_efficientnet-lite0_fpn_cell.py"
+    crops, report = load(REPORT), load_config(str(config), "work", ROWS[REPORT].options)
     assert dict(settings(crops)) == dict(settings(report))
     assert transforms(crops) != transforms(report)
 
 
-@pytest.mark.parametrize("name", ["dense_monusac", "dense_consep"])
-def test_the_ladder_has_every_part(name: str) -> None:
-    ladder = read_ladder(CONFIGS / "ablations" / f"{name}.yaml")
-    assert {Path(row.config).name for row in ladder.rows} == {
-        DENSE.name,
-        "report.py",
-        *(path.name for path in PARTS),
-    }
+def test_both_data_sets_have_the_same_rows() -> None:
+    first, second = (
+        [(row.name, row.config, row.weights_of) for row in ladder.rows] for ladder in LADDERS
+    )
+    assert first == second
+
+
+def test_every_config_of_a_part_is_in_the_ladder() -> None:
+    used = {Path(row.config).name for row in ROWS.values()}
+    assert used > {path.name for path in CONFIGS.glob("ablations/dense/*.py")}
+
+
+@pytest.mark.parametrize("name", [n for n, row in ROWS.items() if row.weights_of == DENSE])
+def test_test_time_rows_change_the_test_only(name: str) -> None:
+    """Or their weights would not be those of the settings that the table names."""
+    row, dense = dict(settings(load(name))), dict(settings(load(DENSE)))
+    changed = {key for key in row if row[key] != dense.get(key, "missing")}
+    assert changed
+    assert all(key.startswith(("model.test_cfg.", "test_time.")) for key in changed)
