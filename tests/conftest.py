@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,34 @@ def shared_data() -> Path:
     return folder
 
 
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture(scope="session")
-def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_python() -> RunPython:
+    """Runs a script of the project as a user does: ``run_python("tools/test.py", CONFIG, …)``."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=_REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def prepared_data(tmp_path_factory: pytest.TempPathFactory, run_python: RunPython) -> Path:
     """A small synthetic data set in the prepared layout: 6 train, 2 val, 2 test images."""
     from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
 
     folder = tmp_path_factory.mktemp("prepared")
-    script = _REPOSITORY / "data_prep" / "synthesize.py"
-    arguments = ["--images", "8", "--test-images", "2", "--size", "96", "--cells", "14"]
-    subprocess.run([sys.executable, script, folder / "raw", *arguments], check=True)
+    arguments = ["--images", 8, "--test-images", 2, "--size", 96, "--cells", 14]
+    run_python("data_prep/synthesize.py", folder / "raw", *arguments).check_returncode()
     prepare_dataset(
         PrepareOptions(raw=folder / "raw", out=folder / "cell", val_fraction=0.25, workers=1)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -69,8 +70,8 @@ def _strips(height: int, width: int, batches: Iterable[FoundCells]) -> Iterator[
         done = min([final_rows, *(cell.top for _, cell in waiting)])
         while canvas.top + _TILE <= done:
             yield canvas.cut(_TILE)
-    if canvas.top < height:
-        yield canvas.cut(height - canvas.top)
+    while canvas.top < height:
+        yield canvas.cut(min(_TILE, height - canvas.top))
 
 
 def _split(
@@ -104,31 +105,33 @@ def _split(
 
 
 class _Canvas:
-    """The rows of the label map from ``top`` on, as far as they are needed."""
+    """The rows of the label map from ``top`` on, as far as they are needed, in strips."""
 
     def __init__(self, width: int) -> None:
         self.top = 0
-        self._rows: LabelMap = np.zeros((0, width), np.uint32)
+        self._width = width
+        self._strips: deque[LabelMap] = deque()
 
     def paint(self, value: int, cell: DetectedCell) -> None:
         """Paint a cell where no other is, if that is most of it."""
-        x1, y1, x2, y2 = cell.extent
-        self._reach(y2 - self.top)
-        window = self._rows[y1 - self.top : y2 - self.top, x1:x2]
-        free = cell.bitmap & (window == 0)
-        if np.count_nonzero(free) >= MIN_KEPT * cell.area:
-            window[free] = value
+        _, y1, _, y2 = cell.extent
+        numbers = range((y1 - self.top) // _TILE, (y2 - 1 - self.top) // _TILE + 1)
+        while len(self._strips) < numbers.stop:
+            self._strips.append(np.zeros((_TILE, self._width), np.uint32))
+        parts = []
+        for number in numbers:
+            top = self.top + number * _TILE
+            rows = slice(max(y1 - top, 0), min(y2 - top, _TILE))
+            window = self._strips[number][rows, cell.left : cell.extent[2]]
+            free = cell.bitmap[top + rows.start - y1 : top + rows.stop - y1] & (window == 0)
+            parts.append((window, free))
+        if sum(np.count_nonzero(free) for _, free in parts) >= MIN_KEPT * cell.area:
+            for window, free in parts:
+                window[free] = value
 
     def cut(self, rows: int) -> LabelMap:
-        """Take the upper rows away."""
-        self._reach(rows)
-        strip, self._rows = self._rows[:rows], self._rows[rows:]
-        self.top += rows
-        return strip
-
-    def _reach(self, rows: int) -> None:
-        missing = rows - len(self._rows)
-        if missing > 0:
-            missing = max(missing, _TILE)  # seldom, since all rows are copied
-            below = np.zeros((missing, self._rows.shape[1]), np.uint32)
-            self._rows = np.concatenate([self._rows, below])
+        """Take the upper strip away, of which the image has ``rows`` rows."""
+        self.top += _TILE
+        if not self._strips:
+            return np.zeros((rows, self._width), np.uint32)
+        return self._strips.popleft()[:rows]

@@ -1,13 +1,10 @@
 """A small prepared data set."""
 
-import subprocess
-import sys
-
 import pytest
 
 
 @pytest.fixture(scope="session")
-def prepared(repository, tmp_path_factory):
+def prepared(run_python, tmp_path_factory):
     """Eight synthetic images of about 64 pixels, with a split into two folds."""
     folder = tmp_path_factory.mktemp("ablation")
     for command in (
@@ -16,10 +13,5 @@ def prepared(repository, tmp_path_factory):
     ):
         script, *arguments = command
         options = ["--cells", "6"] if script == "synthesize.py" else ["--channel-order", "bgr"]
-        subprocess.run(
-            [sys.executable, f"data_prep/{script}", *arguments, *options],
-            cwd=repository,
-            check=True,
-            capture_output=True,
-        )
+        run_python(f"data_prep/{script}", *arguments, *options).check_returncode()
     return folder / "data"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,19 +20,8 @@ XML = """<Annotations>
 
 
 @pytest.fixture
-def run(repository: Path):
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "data_prep/convert_monusac.py", *map(str, arguments)],
-            cwd=repository,
-            env={"PYTHONPATH": str(repository)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return call
+def run(run_python):
+    return partial(run_python, "data_prep/convert_monusac.py")
 
 
 def _add(folder: Path, stem: str, suffix: str, pixels: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,8 @@ def raw(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def prepare(repository: Path):
-    def run(*args: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "data_prep/prepare.py", *map(str, args)],
-            cwd=repository,
-            env={**os.environ, "PYTHONPATH": str(repository)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
+def prepare(run_python):
+    return partial(run_python, "data_prep/prepare.py")
 
 
 def test_summary(raw, tmp_path, prepare):
@@ -89,14 +80,9 @@ def test_missing_folder(tmp_path, prepare):
     assert "absent: this folder does not exist" in result.stderr
 
 
-def test_help_needs_no_package(repository):
+def test_help_needs_no_package(run_python):
     # No site-packages and no package on the path: only the standard library may be imported.
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", "data_prep/prepare.py", "--help"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-    )
+    result = run_python("-I", "-S", "data_prep/prepare.py", "--help")
     assert result.returncode == 0, result.stderr
     assert "--channel-order {auto,rgb,bgr}" in result.stdout
 

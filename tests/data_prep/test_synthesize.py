@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,8 @@ import tifffile
 
 
 @pytest.fixture(scope="module")
-def run(repository: Path):
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "data_prep/synthesize.py", *map(str, arguments)],
-            cwd=repository,
-            env={"PYTHONPATH": str(repository)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return call
+def run(run_python):
+    return partial(run_python, "data_prep/synthesize.py")
 
 
 ARGUMENTS = ("--images", 8, "--test-images", 2, "--size", 128, "--cells", 12, "--seed", 3)

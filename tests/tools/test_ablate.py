@@ -1,7 +1,6 @@
 """The command `tools/ablate.py`: a ladder from end to end, killed and run again."""
 
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -30,21 +29,16 @@ rows:
 
 
 @pytest.fixture
-def ablate(repository, tmp_path):
+def ablate(run_python, tmp_path):
     """The command line of a small ladder on six synthetic images, and its folder."""
     for command in (
         ["synthesize.py", tmp_path / "raw", "--images", "6", "--test-images", "0", "--size", "96"],
         ["prepare.py", tmp_path / "raw", "--out", tmp_path / "data", "--val-fraction", "0.3"],
     ):
         script, *arguments = command
-        subprocess.run(
-            [sys.executable, f"data_prep/{script}", *arguments],
-            cwd=repository,
-            check=True,
-            capture_output=True,
-        )
+        run_python(f"data_prep/{script}", *arguments).check_returncode()
     (tmp_path / "ladder.yaml").write_text(LADDER)
-    command = [sys.executable, "tools/ablate.py", tmp_path / "ladder.yaml"]
+    command = ["tools/ablate.py", tmp_path / "ladder.yaml"]
     return [*command, "--out", tmp_path / "out", "--data", tmp_path / "data"]
 
 
@@ -59,13 +53,11 @@ def last_weights(folder):
     return checkpoint["state_dict"]
 
 
-def test_killed_and_run_again(ablate, repository, tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+def test_killed_and_run_again(ablate, run_python, repository, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
-        ablate,
+        [sys.executable, *ablate],
         cwd=repository,
-        env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -74,9 +66,7 @@ def test_killed_and_run_again(ablate, repository, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    again = subprocess.run(
-        ablate, cwd=repository, env=environment, capture_output=True, text=True, check=False
-    )
+    again = run_python(*ablate)
 
     assert again.returncode == 0, again.stdout + again.stderr
     killed, straight = (next(out.glob(f"runs/{row}/*/")) for row in ("killed", "not-killed"))
@@ -94,14 +84,8 @@ def test_killed_and_run_again(ablate, repository, tmp_path):
     assert "| killed " in again.stdout
 
 
-def test_a_wrong_file_is_one_sentence(repository, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "tools/ablate.py", tmp_path / "none.yaml", "--out", tmp_path / "out"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_wrong_file_is_one_sentence(run_python, tmp_path):
+    result = run_python("tools/ablate.py", tmp_path / "none.yaml", "--out", tmp_path / "out")
 
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error: The ablation file")

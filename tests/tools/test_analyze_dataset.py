@@ -1,8 +1,6 @@
 """The command `tools/analyze_dataset.py`: its files, on a drawn data set."""
 
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -40,15 +38,10 @@ def data(tmp_path):
     return root
 
 
-def run(repository, *arguments):
-    command = [sys.executable, "tools/analyze_dataset.py", *arguments]
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-
-
-def test_report(repository, data, tmp_path):
+def test_report(run_python, data, tmp_path):
     out = tmp_path / "out"
     config = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
-    result = run(repository, data, "--out", out, "--config", config)
+    result = run_python("tools/analyze_dataset.py", data, "--out", out, "--config", config)
 
     assert result.returncode == 0, result.stderr
     record = json.loads((out / "dataset.json").read_text())
@@ -71,8 +64,8 @@ def test_report(repository, data, tmp_path):
     assert cv2.imread(str(out / "dataset.png")) is not None
 
 
-def test_another_folder_is_one_sentence(repository, tmp_path):
-    result = run(repository, tmp_path, "--out", tmp_path / "out")
+def test_another_folder_is_one_sentence(run_python, tmp_path):
+    result = run_python("tools/analyze_dataset.py", tmp_path, "--out", tmp_path / "out")
 
     assert result.returncode == 2
     assert "has no annotations with images" in result.stderr.splitlines()[-1]

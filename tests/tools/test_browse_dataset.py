@@ -1,8 +1,5 @@
 """The command `tools/browse_dataset.py`: pictures of what the loader makes."""
 
-import subprocess
-import sys
-
 import cv2
 import pytest
 
@@ -10,32 +7,21 @@ CONFIG = "configs/mask-rcnn_r50_fpn_cell.py"
 
 
 @pytest.fixture
-def browse(repository, tmp_path):
+def browse(run_python, tmp_path):
     for command in (
         ["synthesize.py", tmp_path / "raw", "--images", "3", "--test-images", "0", "--size", "64"],
         ["prepare.py", tmp_path / "raw", "--out", tmp_path / "data", "--val-fraction", "0.3"],
     ):
         script, *arguments = command
-        subprocess.run(
-            [sys.executable, f"data_prep/{script}", *arguments],
-            cwd=repository,
-            check=True,
-            capture_output=True,
-        )
+        run_python(f"data_prep/{script}", *arguments).check_returncode()
 
     def run(*arguments, data=tmp_path / "data"):
-        command = [sys.executable, "tools/browse_dataset.py", CONFIG, *arguments]
+        command = ["tools/browse_dataset.py", CONFIG, *arguments]
         options = [f"data_root={data}"]
         for split in ("train", "val"):
             options += [f"{split}_dataloader.num_workers=0"]
             options += [f"{split}_dataloader.persistent_workers=False"]
-        return subprocess.run(
-            [*command, "--cfg-options", *options],
-            cwd=repository,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_python(*command, "--cfg-options", *options)
 
     return run
 

@@ -1,18 +1,13 @@
 """The command `tools/report.py`: its files, words and exit codes."""
 
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
 
 @pytest.fixture
-def run(repository):
-    def run_command(*arguments):
-        command = [sys.executable, "tools/report.py", *map(str, arguments)]
-        return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-
-    return run_command
+def run(run_python):
+    return partial(run_python, "tools/report.py")
 
 
 def test_help_names_the_files(run):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
@@ -21,14 +21,7 @@ CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 FEW = "model.test_cfg.rcnn.max_per_img=40"
 
 
-def run(repository: Path, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, f"tools/{script}", *map(str, arguments)],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+RunPython = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +35,10 @@ def checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def test_a_prepared_image_gives_what_the_test_script_finds_and_a_bad_one_a_sentence(
-    repository: Path, prepared_data: Path, checkpoint: Path, tmp_path: Path
+    run_python: RunPython, prepared_data: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    dumped = run(
-        repository,
-        "test.py",
+    dumped = run_python(
+        "tools/test.py",
         *(CONFIG, checkpoint, "--work-dir", tmp_path, "--dump", tmp_path / "found.json"),
         *("--cfg-options", f"data_root={prepared_data}", FEW, "val_dataloader.num_workers=0"),
     )
@@ -61,7 +53,7 @@ def test_a_prepared_image_gives_what_the_test_script_finds_and_a_bad_one_a_sente
     bad.write_text("no image")
 
     options = ["--channel-order", "bgr", "--min-score", "0", "--out", out, "--cfg-options", FEW]
-    result = run(repository, "segment.py", CONFIG, checkpoint, swapped, bad, *options)
+    result = run_python("tools/segment.py", CONFIG, checkpoint, swapped, bad, *options)
     assert result.returncode == 2
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert "bad.png is not an image that can be read" in error
@@ -112,9 +104,9 @@ def segmented(feature: dict) -> tuple[str, float, list[float]]:
     ],
 )
 def test_bad_arguments_are_one_sentence(
-    repository: Path, tmp_path: Path, images: list[str], message: str
+    run_python: RunPython, tmp_path: Path, images: list[str], message: str
 ) -> None:
-    result = run(repository, "segment.py", CONFIG, "any.pth", *images, "--out", tmp_path / "out")
+    result = run_python("tools/segment.py", CONFIG, "any.pth", *images, "--out", tmp_path / "out")
     assert result.returncode == 2
     assert message in result.stderr
     assert not (tmp_path / "out").exists()

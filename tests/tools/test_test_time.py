@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -42,20 +42,17 @@ def checkpoints(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> l
 
 
 def test_views_scales_and_checkpoints_together(
-    repository: Path, prepared_data: Path, checkpoints: list[str], tmp_path: Path
+    run_python: Callable[..., CompletedProcess[str]],
+    prepared_data: Path,
+    checkpoints: list[str],
+    tmp_path: Path,
 ) -> None:
-    result = subprocess.run(
-        [
-            *(sys.executable, "tools/test.py", CONFIG, checkpoints[0], "--work-dir", tmp_path),
-            *("--dump", tmp_path / "found.json"),
-            *("--cfg-options", f"data_root={prepared_data}", *FAST),
-            *("test_time.views=flips", "test_time.scales=[1.0,0.5]"),
-            f"test_time.checkpoints={checkpoints[1]}",
-        ],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=False,
+    result = run_python(
+        *("tools/test.py", CONFIG, checkpoints[0], "--work-dir", tmp_path),
+        *("--dump", tmp_path / "found.json"),
+        *("--cfg-options", f"data_root={prepared_data}", *FAST),
+        *("test_time.views=flips", "test_time.scales=[1.0,0.5]"),
+        f"test_time.checkpoints={checkpoints[1]}",
     )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "found.json").read_text())

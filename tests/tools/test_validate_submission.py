@@ -1,15 +1,13 @@
 """The command `tools/validate_submission.py`: its words and exit codes."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import pytest
 
 
 @pytest.fixture
-def run(repository, tmp_path):
+def run(run_python, tmp_path):
     """Runs the command on records of a submission for one image of 2 × 3 pixels."""
     images = tmp_path / "images.json"
     images.write_text(json.dumps([{"file_name": "a.tif", "id": 1, "height": 2, "width": 3}]))
@@ -17,9 +15,7 @@ def run(repository, tmp_path):
     def run_command(records, submission=tmp_path / "out.zip", images=images):
         with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
             archive.writestr("test-results.json", json.dumps(records))
-        command = [sys.executable, "tools/validate_submission.py", submission, images]
-        command += ["--num-classes", "2"]
-        return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+        return run_python("tools/validate_submission.py", submission, images, "--num-classes", 2)
 
     return run_command
 
