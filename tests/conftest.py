@@ -46,17 +46,23 @@ RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def run_python() -> RunPython:
-    """Runs a script of the project as a user does: ``run_python("tools/test.py", CONFIG, …)``."""
+    """Runs a script of the project as a user does: ``run_python("tools/test.py", CONFIG, …)``.
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    With ``check=True``, an exit code other than 0 fails the test with what the script wrote.
+    """
+
+    def run(*arguments: object, check: bool = False) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=_REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},  # this checkout, if there are more
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
         )
+        assert not (check and result.returncode), result.stdout + result.stderr
+        return result
 
     return run
 
@@ -68,7 +74,7 @@ def prepared_data(tmp_path_factory: pytest.TempPathFactory, run_python: RunPytho
 
     folder = tmp_path_factory.mktemp("prepared")
     arguments = ["--images", 8, "--test-images", 2, "--size", 96, "--cells", 14]
-    run_python("data_prep/synthesize.py", folder / "raw", *arguments).check_returncode()
+    run_python("data_prep/synthesize.py", folder / "raw", *arguments, check=True)
     prepare_dataset(
         PrepareOptions(raw=folder / "raw", out=folder / "cell", val_fraction=0.25, workers=1)
     )

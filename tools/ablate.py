@@ -3,9 +3,10 @@
     python tools/ablate.py configs/ablations/report.yaml --out work_dirs/ladder [--data DIR]
 
 Trains and tests each row of the file over its folds and seeds, whatever of it is missing in OUT,
-and writes table.md, table.csv and table.tex there. It may be killed at any time: run it again, and
-it goes on to the same table. A row that was changed is run anew; a row that fails does not stop the
-others. Exit code 1 if a run failed, 2 if the file or the data cannot be used.
+and writes table.md, table.csv and table.tex there. A row with `weights_of` is only tested, with the
+weights of another one. It may be killed at any time: run it again, and it goes on to the same
+table. A row that was changed is run anew; a row that fails does not stop the others. Exit
+code 1 if a run failed, 2 if the file or the data cannot be used.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ It is YAML::
         overrides:
           test_time.views: flips
 
-Overrides have the dotted keys and the values of ``--cfg-options``. With folds, a row is trained
+Overrides have the dotted keys and the values of ``--cfg-options``. With folds, a row is run
 once for each fold and seed; without, once for each seed on the split that the data was prepared
 with. Free of torch and MMDetection.
 """
@@ -34,6 +34,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+
+_TEST_SETTINGS = ("model.test_cfg.", "test_time.", "val_dataloader.", "val_evaluator.")
+"""How the keys begin that change a test on the validation images, but no training."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,12 @@ def _row(record: Any, number: int, common: tuple[str, ...], earlier: Sequence[Ro
             f"`weights_of` of {where} is {record['weights_of']!r}; name a row above it that is "
             f"trained: {', '.join(map(repr, trained)) or 'there is none'}."
         )
+    for key in record.get("overrides") or ():
+        if not key.startswith(_TEST_SETTINGS):
+            raise ValueError(
+                f"{key} of {where} changes more than the test, but the row tests the weights of "
+                f"{row.name!r}: give it a `config`, so that it is trained."
+            )
     return Row(record["name"], row.config, row.options + options, row.name)
 
 

@@ -32,10 +32,11 @@ class PlannedRun:
         fold: Index of the fold, or None for the split that the data was prepared with.
         seed: Seed of the run.
         config: All settings, with the two hooks of this package.
-        identity: Digest of what determines the result: settings, seed and annotations. It is part
-            of the folder's name, so a changed row is a new run and the old one is kept.
+        identity: Digest of what determines the result: settings, seed and annotations, and those of
+            the run whose weights it tests. It is part of the folder's name, so a changed row is a
+            new run and the old one is kept.
         folder: Work dir.
-        trained: The run whose checkpoint is tested; None for a run that is trained itself.
+        weights_from: The run whose checkpoint is tested; None for a run that is trained itself.
     """
 
     row: Row
@@ -44,7 +45,7 @@ class PlannedRun:
     config: Config
     identity: str
     folder: Path
-    trained: PlannedRun | None = None
+    weights_from: PlannedRun | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +82,7 @@ class PlannedRun:
             "options": list(self.row.options),
             "fold": self.fold,
             "seed": self.seed,
+            "weights_of": self.row.weights_of,
             **self.read_record(),
             **changes,
         }
@@ -98,7 +100,7 @@ def plan_run(
     seed: int,
     data: str | None,
     runs: Path,
-    trained: PlannedRun | None = None,
+    weights_from: PlannedRun | None = None,
 ) -> PlannedRun:
     """Work out a run.
 
@@ -109,8 +111,8 @@ def plan_run(
         seed: Seed of the run.
         data: Folder of the prepared data set, or None for that of the config.
         runs: Folder of all runs.
-        trained: The run of the same fold and seed whose checkpoint is tested, if it is not this
-            run's own.
+        weights_from: The run of the same fold and seed whose checkpoint is tested; None for a run
+            that is trained itself.
 
     Raises:
         ValueError: The config or an override is not valid, or the data is not there.
@@ -123,7 +125,7 @@ def plan_run(
     if fold_folder is not None:
         select_fold(config, fold_folder)
     # Where the data lies does not matter, what it says does.
-    identity = _identity(settings, annotation_files(config), trained)
+    identity = _identity(settings, annotation_files(config), weights_from)
 
     config.train_dataloader.persistent_workers = False  # see ExactResumeHook
     config.setdefault("custom_imports", {"imports": [], "allow_failed_imports": False})
@@ -134,7 +136,7 @@ def plan_run(
     if fold is not None:
         name = f"fold-{fold}_{name}"
     folder = (runs / row.slug / name).absolute()
-    return PlannedRun(row, fold, seed, config, identity, folder, trained)
+    return PlannedRun(row, fold, seed, config, identity, folder, weights_from)
 
 
 def run_data_root(row: Row, data: str | None) -> Path:
@@ -148,7 +150,7 @@ def run_data_root(row: Row, data: str | None) -> Path:
     return Path(load_config(row.config, None, row.options).get("data_root", "data/cell/"))
 
 
-def _identity(settings: Config, annotations: list[Path], trained: PlannedRun | None) -> str:
+def _identity(settings: Config, annotations: list[Path], weights_from: PlannedRun | None) -> str:
     content = {k: v for k, v in settings.to_dict().items() if k not in _NOT_PART_OF_A_RUN}
     digests = []
     for path in annotations:
@@ -160,8 +162,8 @@ def _identity(settings: Config, annotations: list[Path], trained: PlannedRun | N
                 "'python data_prep/prepare.py RAW --out DIR' and name DIR with --data."
             ) from None
     determined_by = [_plain(content), digests]
-    if trained is not None:
-        determined_by.append(trained.identity)
+    if weights_from is not None:
+        determined_by.append(weights_from.identity)
     text = json.dumps(determined_by, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +76,15 @@ def run_ladder(
                 for seed in ladder.seeds:
                     key = row.name, fold, seed
                     try:
-                        trained = _plan_of_weights(row, fold, seed, plans)
-                        run = plan_run(row, fold, folder, seed, data, out / "runs", trained)
+                        source = _weights_from(row, fold, seed, plans)
+                        run = plan_run(row, fold, folder, seed, data, out / "runs", source)
                     except Exception as error:  # another row may well be in order
-                        results[key] = RunResult(*key, "failed", error=_one_line(error))
+                        results[key] = RunResult(
+                            *key, "failed", error=_one_line(error), weights_of=row.weights_of
+                        )
                         continue
                     plans[key] = run
-                    results[key] = read_result(run.folder, run.read_record(), *key)
+                    results[key] = _read(run)
         if not plans:
             raise ValueError(next(iter(results.values())).error)
         on_change(list(results.values()))
@@ -91,9 +96,12 @@ def run_ladder(
             for row in ladder.rows
         ]
         for number, key in enumerate(ordered, start=1):
-            if key not in plans or results[key].state == "done":
+            if key not in plans:
                 continue
             run = plans[key]
+            results[key] = _read(run)  # its weights may have been trained anew just now
+            if results[key].state == "done":
+                continue
             say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
             earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
             results[key] = _run(run, earlier, scripts, lock)
@@ -113,7 +121,7 @@ def _common_data_root(ladder: Ladder, data: str | None) -> Path:
     return roots.pop()
 
 
-def _plan_of_weights(
+def _weights_from(
     row: Row, fold: int | None, seed: int, plans: Mapping[tuple[str, int | None, int], PlannedRun]
 ) -> PlannedRun | None:
     if row.weights_of is None:
@@ -125,34 +133,44 @@ def _plan_of_weights(
 
 def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts, lock: int) -> RunResult:
     """Bring one run to its end, or to a record of why it failed."""
-    identity: tuple[str, int | None, int] = run.row.name, run.fold, run.seed
     try:
-        record = run.read_record()
-        if run.trained is not None:
-            _take_over(run, run.trained)
-        elif record.get("state") != "trained":
+        if run.weights_from is not None:
+            _take_weights(run, run.weights_from)
+        elif "trained_at" not in run.read_record():
             _check_batches(run, earlier)
             _train(run, scripts, lock)
-            run.write_record(state="trained", error=None)
-        _test(run, scripts, lock)
-        record = run.write_record(state="done", error=None)
-        return read_result(run.folder, record, *identity)
+            run.write_record(state="trained", trained_at=_now(), error=None)
+        seconds = _test(run, scripts, lock)
+        run.write_record(state="done", test_seconds=seconds, error=None)
+        return _read(run)
     except Exception as error:
-        try:
-            record = run.write_record(state="failed", error=_one_line(error))
-        except OSError:  # the disk is full, say
-            record = run.read_record()
-        result = read_result(run.folder, record, *identity)
-        return replace(result, state="failed", error=_one_line(error))
+        with contextlib.suppress(OSError):  # the disk is full, say
+            run.write_record(state="failed", error=_one_line(error))
+        return replace(_read(run), state="failed", error=_one_line(error))
 
 
-def _take_over(run: PlannedRun, trained: PlannedRun) -> None:
+def _read(run: PlannedRun) -> RunResult:
+    """What there is of a run; nothing, if the weights that it tested are not those of today."""
+    record = run.read_record()
+    if run.weights_from is not None:
+        trained_at = run.weights_from.read_record().get("trained_at")
+        if record.get("trained_at") != trained_at:
+            record = {}
+    return read_result(run.folder, record, run.row, run.fold, run.seed)
+
+
+def _take_weights(run: PlannedRun, source: PlannedRun) -> None:
     """Prepare a run that tests the checkpoint of another."""
-    record = trained.read_record()
-    if record.get("state") not in ("trained", "done"):
-        raise ValueError(f"it tests the weights of {trained.row.name!r}, whose run failed.")
+    record = source.read_record()
+    if "trained_at" not in record:
+        raise ValueError(f"it tests the weights of {source.row.name!r}, whose training failed.")
     run.write_config()
-    run.write_record(model=record.get("model"))
+    run.write_record(state="trained", trained_at=record["trained_at"], model=record.get("model"))
+
+
+def _now() -> str:
+    """What tells one training from another of the same settings."""
+    return datetime.now(UTC).isoformat()
 
 
 def _check_batches(run: PlannedRun, earlier: Sequence[PlannedRun]) -> None:
@@ -189,11 +207,14 @@ def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
     _run_or_raise(command, run.folder / "train.log", "training", lock)
 
 
-def _test(run: PlannedRun, scripts: Scripts, lock: int) -> None:
-    checkpoint = _best_checkpoint((run.trained or run).folder)
+def _test(run: PlannedRun, scripts: Scripts, lock: int) -> float:
+    """Test the run's checkpoint, or that of the run that it tests; seconds that it took."""
+    checkpoint = _best_checkpoint((run.weights_from or run).folder)
     command = [sys.executable, str(scripts.test), str(run.config_file), str(checkpoint)]
     command += ["--work-dir", str(run.folder), "--split", "val"]
+    start = time.monotonic()
     _run_or_raise(command, run.folder / "test.log", "testing", lock)
+    return time.monotonic() - start
 
 
 def _run_or_raise(command: Sequence[str], log: Path, what: str, lock: int) -> None:
@@ -217,7 +238,9 @@ def _best_checkpoint(folder: Path) -> Path:
         return max(numbered)[1]
     last = find_last_checkpoint(folder)
     if last is None:
-        raise ValueError(f"the training left no checkpoint in {folder}.")
+        raise ValueError(
+            f"there is no checkpoint of the training in {folder}: delete that folder to train anew."
+        )
     return last
 
 

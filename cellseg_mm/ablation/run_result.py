@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.ablation.ladder import Row
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -24,6 +26,8 @@ class RunResult:
             them.
         batch: Digest of the first training batch.
         error: Why it failed, one line.
+        weights_of: Name of the row whose weights it tested; None if it was trained itself.
+        test_seconds: How long the test took, start of Python included; None if it is not done.
     """
 
     row: str
@@ -35,6 +39,8 @@ class RunResult:
     model: Mapping[str, Any] = field(default_factory=dict)
     batch: str | None = None
     error: str | None = None
+    weights_of: str | None = None
+    test_seconds: float | None = None
 
     @property
     def key(self) -> tuple[int | None, int]:
@@ -43,14 +49,14 @@ class RunResult:
 
 
 def read_result(
-    folder: Path, record: Mapping[str, Any], row: str, fold: int | None, seed: int
+    folder: Path, record: Mapping[str, Any], row: Row, fold: int | None, seed: int
 ) -> RunResult:
     """Read a run's files.
 
     Args:
         folder: Its work dir.
         record: Its ``run.json``, empty if it has not begun.
-        row: Name of the row.
+        row: Row of the ladder.
         fold: Index of the fold, or None.
         seed: Seed.
     """
@@ -58,7 +64,7 @@ def read_result(
     hashes = record.get("first_batches", {}).get("hashes") or [None]
     scores = _read(folder / "metrics.json") if state == "done" else {}
     return RunResult(
-        row,
+        row.name,
         fold,
         seed,
         state if state != "done" or scores else "trained",
@@ -67,6 +73,8 @@ def read_result(
         record.get("model") or {},
         hashes[0],
         record.get("error") if state == "failed" else None,
+        row.weights_of,
+        record.get("test_seconds") if state == "done" else None,
     )
 
 

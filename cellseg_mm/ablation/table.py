@@ -100,9 +100,9 @@ def csv_text(results: Sequence[RunResult]) -> str:
             values = _values(runs, key)
             record[f"{label}_mean"] = statistics.fmean(values) if values else None
             record[f"{label}_std"] = statistics.stdev(values) if len(values) > 1 else None
-        for against, other in (("previous", max(index - 1, 0)), ("first", 0)):
+        for against, other in (("previous", _compared_with(rows, index)), ("first", names[0])):
             for label, key in SCORES.items():
-                found = _difference(rows[names[other]], runs, key) if index else None
+                found = _difference(rows[other], runs, key) if index else None
                 for part in ("mean", "low", "high", "pairs"):
                     value = getattr(found, part) if found else None
                     record[f"{label}_minus_{against}_{part}"] = value
@@ -154,8 +154,8 @@ def _difference_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
     lines = []
     for index, name in enumerate(names[1:], start=1):
         cells = [
-            _interval(_difference(rows[names[other]], rows[name], key))
-            for other in (index - 1, 0)
+            _interval(_difference(rows[other], rows[name], key))
+            for other in (_compared_with(rows, index), names[0])
             for key in SCORES.values()
         ]
         lines.append([name, *cells, str(len(_pairs(rows[names[0]], rows[name], "segm_mAP")))])
@@ -164,6 +164,8 @@ def _difference_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
         "bootstrap interval. Resampled are these pairs of runs (10,000 times), not images; with "
         "fewer than about ten pairs the interval is too narrow, and a single pair has none.",
     ]
+    if any(run.weights_of for runs in rows.values() for run in runs):
+        notes.append("A row that tests another row's weights has that row for its previous one.")
     return Table("Paired differences", [*header, "pairs"], lines, notes)
 
 
@@ -186,6 +188,7 @@ def _cost_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
                 _number(cost["gflops"], 1, ".2f"),
                 _number(cost["epochs"], 1, ".1f"),
                 _duration(cost["train_seconds"]),
+                _duration(cost["test_seconds"]),
                 _number(cost["peak_bytes"], 2**30, ".2f"),
                 batch[:8] if batch else _NOTHING,
             ]
@@ -194,13 +197,14 @@ def _cost_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
         f"GFLOPs: multiply-adds of backbone, neck and RPN for one image of "
         f"{' or '.join(sorted(sizes)) or _NOTHING} pixels, one multiply-add counted as one; the "
         "heads on regions are not counted, their work depends on the number of cells.",
-        "Time: training epochs without validation, mean over the runs. Memory: most of any run; "
+        "Training: epochs without validation, mean over the runs; – where another row's weights "
+        "are tested. Test: the command, start of Python included. Memory: most of any training; "
         f"{_memory(kinds)}. Measured on: {', '.join(sorted(devices)) or _NOTHING}.",
         "First batch: start of the digest of the first augmented batch; its picture is "
         "`first_batch.png` in the run's folder.",
     ]
-    header = ["row", "parameters (M)", "trainable (M)", "GFLOPs", "epochs", "time (h:mm:ss)"]
-    return Table("Cost", [*header, "memory (GiB)", "first batch"], lines, notes)
+    header = ["row", "parameters (M)", "trainable (M)", "GFLOPs", "epochs", "training (h:mm:ss)"]
+    return Table("Cost", [*header, "test (h:mm:ss)", "memory (GiB)", "first batch"], lines, notes)
 
 
 def _memory(kinds: Iterable[str]) -> str:
@@ -214,12 +218,14 @@ def _memory(kinds: Iterable[str]) -> str:
 def _cost(runs: Sequence[RunResult]) -> dict[str, float | None]:
     model: Mapping[str, Any] = next((r.model for r in runs if r.model), {})
     training = [r.training for r in runs if r.training]
+    tests = [r.test_seconds for r in runs if r.test_seconds is not None]
     return {
         "parameters": model.get("parameters"),
         "trainable": model.get("trainable"),
         "gflops": model.get("gflops"),
         "epochs": statistics.fmean(t["epochs"] for t in training) if training else None,
         "train_seconds": statistics.fmean(t["seconds"] for t in training) if training else None,
+        "test_seconds": statistics.fmean(tests) if tests else None,
         "peak_bytes": max((t["peak_bytes"] for t in training), default=None),
     }
 
@@ -229,6 +235,12 @@ def _by_row(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     for result in results:
         rows.setdefault(result.row, []).append(result)
     return rows
+
+
+def _compared_with(rows: Mapping[str, Sequence[RunResult]], index: int) -> str:
+    """The row that a row is compared with as the previous one."""
+    names = list(rows)
+    return rows[names[index]][0].weights_of or names[max(index - 1, 0)]
 
 
 def _done(runs: Sequence[RunResult]) -> list[RunResult]:

@@ -69,9 +69,10 @@ def _strips(height: int, width: int, batches: Iterable[FoundCells]) -> Iterator[
             canvas.paint(value, cell)
         done = min([final_rows, *(cell.top for _, cell in waiting)])
         while canvas.top + _TILE <= done:
-            yield canvas.cut(_TILE)
+            yield canvas.cut_strip()
     while canvas.top < height:
-        yield canvas.cut(min(_TILE, height - canvas.top))
+        rest = height - canvas.top
+        yield canvas.cut_strip()[:rest]
 
 
 def _split(
@@ -117,7 +118,7 @@ class _Canvas:
         _, y1, _, y2 = cell.extent
         numbers = range((y1 - self.top) // _TILE, (y2 - 1 - self.top) // _TILE + 1)
         while len(self._strips) < numbers.stop:
-            self._strips.append(np.zeros((_TILE, self._width), np.uint32))
+            self._strips.append(self._empty_strip())
         parts = []
         for number in numbers:
             top = self.top + number * _TILE
@@ -129,9 +130,10 @@ class _Canvas:
             for window, free in parts:
                 window[free] = value
 
-    def cut(self, rows: int) -> LabelMap:
-        """Take the upper strip away, of which the image has ``rows`` rows."""
+    def cut_strip(self) -> LabelMap:
+        """Take the uppermost strip away."""
         self.top += _TILE
-        if not self._strips:
-            return np.zeros((rows, self._width), np.uint32)
-        return self._strips.popleft()[:rows]
+        return self._strips.popleft() if self._strips else self._empty_strip()
+
+    def _empty_strip(self) -> LabelMap:
+        return np.zeros((_TILE, self._width), np.uint32)

@@ -13,5 +13,5 @@ def prepared(run_python, tmp_path_factory):
     ):
         script, *arguments = command
         options = ["--cells", "6"] if script == "synthesize.py" else ["--channel-order", "bgr"]
-        run_python(f"data_prep/{script}", *arguments, *options).check_returncode()
+        run_python(f"data_prep/{script}", *arguments, *options, check=True)
     return folder / "data"

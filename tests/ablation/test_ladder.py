@@ -56,10 +56,12 @@ def test_a_row_that_tests_the_weights_of_another_has_its_settings(read):
 overrides: {max_epochs: 2}
 rows:
   - {name: A, config: a.py, overrides: {x: 1}}
-  - {name: "A, y", weights_of: A, overrides: {y: 2}}
+  - {name: "A, flips", weights_of: A, overrides: {test_time.views: flips}}
 """)
 
-    assert ladder.rows[1] == Row("A, y", "a.py", ("max_epochs=2", "x=1", "y=2"), weights_of="A")
+    assert ladder.rows[1] == Row(
+        "A, flips", "a.py", ("max_epochs=2", "x=1", "test_time.views=flips"), weights_of="A"
+    )
 
 
 def test_defaults(read):
@@ -84,6 +86,10 @@ def test_defaults(read):
         (
             "rows: [{name: A, config: a.py}, {name: B, weights_of: A}, {name: C, weights_of: B}]",
             "row 3 is 'B'; name a row above it that is trained: 'A'",
+        ),
+        (
+            "rows: [{name: A, config: a.py}, {name: B, weights_of: A, overrides: {max_epochs: 3}}]",
+            "max_epochs of row 2 changes more than the test.*give it a `config`",
         ),
         ("rows: [", "is not YAML"),
         ("just text", "keys and values"),

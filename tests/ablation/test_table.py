@@ -24,7 +24,7 @@ def run(row, fold, ap, seconds=60.0, **changes):
 
 FAILED = {"state": "failed", "scores": {}, "training": {}, "error": "out of memory"}
 RESULTS = [
-    run("A & B", 0, 0.25, 30, batch="0123456789"),
+    run("A & B", 0, 0.25, 30, batch="0123456789", test_seconds=9.0),
     run("A & B", 1, 0.5, 90),
     run("C", 0, 0.375),
     run("C", 1, 0.625),
@@ -58,10 +58,23 @@ def test_differences_pair_the_same_fold():
     assert differences.rows[1][-1] == "1"
 
 
+def test_a_row_that_tests_the_weights_of_another_is_compared_with_it():
+    flips = [run("C, flips", fold, 0.75, weights_of="C", training={}) for fold in (0, 1)]
+    _, differences, cost, _ = build_tables("T", [*RESULTS, *flips])
+
+    assert differences.rows[-1][1] == "+0.2500 [+0.1250, +0.3750]"
+    assert differences.rows[-1][5] == "+0.3750 [+0.2500, +0.5000]"
+    assert "has that row for its previous one" in differences.notes[-1]
+    assert cost.rows[-1][4:6] == ["–", "–"]  # neither epochs nor time
+    row = list(csv.DictReader(io.StringIO(csv_text([*RESULTS, *flips]))))[-1]
+    assert row["mAP_minus_previous_mean"] == "0.25"
+
+
 def test_cost_and_failures():
     _, _, cost, failures = build_tables("T", RESULTS)
 
-    assert cost.rows[0] == ["A & B", "2.00", "1.50", "4.00", "2.0", "0:01:00", "2.00", "01234567"]
+    numbers = ["2.00", "1.50", "4.00", "2.0", "0:01:00", "0:00:09", "2.00", "01234567"]
+    assert cost.rows[0] == ["A & B", *numbers]
     assert "512×512" in cost.notes[0]
     assert failures.rows == [["D", "1", "0", "out of memory"]]
 

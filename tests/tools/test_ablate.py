@@ -25,6 +25,9 @@ rows:
     config: configs/mask-rcnn_convnext-atto_fpn_cell.py
     # Changes what is logged, not what is learned.
     overrides: {default_hooks.logger.interval: 7}
+  - name: flips
+    weights_of: not killed
+    overrides: {test_time.views: flips}
 """
 
 
@@ -36,7 +39,7 @@ def ablate(run_python, tmp_path):
         ["prepare.py", tmp_path / "raw", "--out", tmp_path / "data", "--val-fraction", "0.3"],
     ):
         script, *arguments = command
-        run_python(f"data_prep/{script}", *arguments).check_returncode()
+        run_python(f"data_prep/{script}", *arguments, check=True)
     (tmp_path / "ladder.yaml").write_text(LADDER)
     command = ["tools/ablate.py", tmp_path / "ladder.yaml"]
     return [*command, "--out", tmp_path / "out", "--data", tmp_path / "data"]
@@ -76,10 +79,12 @@ def test_killed_and_run_again(ablate, run_python, repository, tmp_path):
     for name, value in last_weights(killed).items():
         assert torch.equal(value, weights[name]), name
     assert (killed / "metrics.json").read_text() == (straight / "metrics.json").read_text()
-    first, second = csv.DictReader((out / "table.csv").read_text().splitlines())
+    first, second, flips = csv.DictReader((out / "table.csv").read_text().splitlines())
     assert first["runs"] == second["runs"] == "1"
     assert first["mAP_mean"] == second["mAP_mean"] != ""
     assert float(first["epochs"]) == float(second["epochs"]) == 2
+    assert flips["runs"] == "1"
+    assert flips["mAP_minus_previous_mean"] != flips["epochs"] == ""
     assert "Killed and not killed" in (out / "table.tex").read_text()
     assert "| killed " in again.stdout
 

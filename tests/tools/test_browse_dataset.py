@@ -13,7 +13,7 @@ def browse(run_python, tmp_path):
         ["prepare.py", tmp_path / "raw", "--out", tmp_path / "data", "--val-fraction", "0.3"],
     ):
         script, *arguments = command
-        run_python(f"data_prep/{script}", *arguments).check_returncode()
+        run_python(f"data_prep/{script}", *arguments, check=True)
 
     def run(*arguments, data=tmp_path / "data"):
         command = ["tools/browse_dataset.py", CONFIG, *arguments]
