@@ -158,7 +158,7 @@ def _row(record: Any, number: int, common: tuple[str, ...], earlier: Sequence[Ro
             f"trained: {', '.join(map(repr, trained)) or 'there is none'}."
         )
     for key in record.get("overrides") or ():
-        if not key.startswith(_TEST_SETTINGS):
+        if not str(key).startswith(_TEST_SETTINGS):
             raise ValueError(
                 f"{key} of {where} changes more than the test, but the row tests the weights of "
                 f"{row.name!r}: give it a `config`, so that it is trained."
