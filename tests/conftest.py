@@ -51,14 +51,16 @@ def run_python() -> RunPython:
     With ``check=True``, an exit code other than 0 fails the test with what the script wrote.
     """
 
-    def run(*arguments: object, check: bool = False) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, check: bool = False, timeout: float = 600
+    ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=_REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},  # this checkout, if there are more
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=timeout,
             check=False,
         )
         assert not (check and result.returncode), result.stdout + result.stderr

@@ -21,7 +21,7 @@ XML = """<Annotations>
 
 @pytest.fixture
 def run(run_python):
-    return partial(run_python, "data_prep/convert_monusac.py")
+    return partial(run_python, "data_prep/convert_monusac.py", timeout=60)
 
 
 def _add(folder: Path, stem: str, suffix: str, pixels: np.ndarray) -> None:

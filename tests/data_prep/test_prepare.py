@@ -32,7 +32,7 @@ def raw(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepare(run_python):
-    return partial(run_python, "data_prep/prepare.py")
+    return partial(run_python, "data_prep/prepare.py", timeout=120)
 
 
 def test_summary(raw, tmp_path, prepare):

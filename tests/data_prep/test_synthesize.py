@@ -12,7 +12,7 @@ import tifffile
 
 @pytest.fixture(scope="module")
 def run(run_python):
-    return partial(run_python, "data_prep/synthesize.py")
+    return partial(run_python, "data_prep/synthesize.py", timeout=60)
 
 
 ARGUMENTS = ("--images", 8, "--test-images", 2, "--size", 128, "--cells", 12, "--seed", 3)
