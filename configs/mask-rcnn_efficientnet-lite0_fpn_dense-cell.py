@@ -26,9 +26,7 @@ model = dict(
         mask_roi_extractor=dict(out_channels=96),
         mask_head=dict(num_convs=2, in_channels=96, conv_out_channels=64),
     ),
-    train_cfg=dict(
-        rpn_proposal=dict(nms_pre=1000), rcnn=dict(sampler=dict(num=128, pos_fraction=0.5))
-    ),
+    train_cfg=dict(rpn_proposal=dict(nms_pre=1000), rcnn=dict(sampler=dict(num=256))),
 )
 
 train_pipeline = [

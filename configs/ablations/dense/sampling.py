@@ -6,7 +6,7 @@ model = dict(
     train_cfg=dict(
         rpn=dict(sampler=dict(num=512)),
         rpn_proposal=dict(nms_pre=1000, max_per_img=2000),
-        rcnn=dict(sampler=dict(pos_fraction=0.5)),
+        rcnn=dict(sampler=dict(num=256)),
     ),
     test_cfg=dict(
         rpn=dict(nms_pre=4000, max_per_img=3000),
