@@ -21,7 +21,6 @@ train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadCellLabels"),
     dict(type="CellCrop", size=512, scale_range=(0.75, 1.33), rare_prob=0.5),
-    dict(type="RareCellPaste", max_cells=8),
     dict(type="HEDJitter", scale=0.2, shift=0.02, prob=0.5),
     dict(
         type="AlbuLabelMaps",

@@ -1,4 +1,4 @@
-"""The ladder of the dense recipe: each of its rows is the report's recipe and one part of it."""
+"""The ladder of the dense recipe: its rows are the report's recipe and one part, kept or left out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 LADDERS = [CONFIGS / "ablations" / f"dense_{name}.yaml" for name in ("monusac", "consep")]
 ROWS = {row.name: row for row in read_ladder(LADDERS[0]).rows}
 REPORT, DENSE = "report's recipe", "all parts"
+PASTE, DENSE_AND_PASTE = "copy-paste", "all parts and copy-paste"  # measured, and left out
 PARTS = [
     name
     for name, row in ROWS.items()
-    if name not in (REPORT, DENSE) and row.weights_of in (None, REPORT)
+    if name not in (REPORT, DENSE, PASTE, DENSE_AND_PASTE) and row.weights_of in (None, REPORT)
 ]
 
 
@@ -74,6 +75,16 @@ def test_the_parts_add_up_to_the_recipe() -> None:
                 del of_dense[key]
         steps = [step for step in steps if step not in transforms(part)]
     assert (of_dense, steps) == ({}, [])
+
+
+@pytest.mark.parametrize(("name", "without"), [(PASTE, REPORT), (DENSE_AND_PASTE, DENSE)])
+def test_copy_paste_is_all_that_its_rows_add(name: str, without: str) -> None:
+    row, base = load(name), load(without)
+    assert dict(settings(row)) == dict(settings(base))
+    assert row.custom_hooks == base.custom_hooks
+    added = [step for step in transforms(row) if step not in transforms(base)]
+    assert [step.type for step in added] == ["RareCellPaste"]
+    assert [step for step in transforms(row) if step not in added] == transforms(base)
 
 
 def test_the_report_is_trained_on_crops_and_else_as_it_says() -> None:

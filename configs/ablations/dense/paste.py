@@ -1,4 +1,4 @@
-# Copy-paste of cells of rare classes.
+# Copy-paste of cells of rare classes: not a part of the recipe, since it did not pay.
 _base_ = ["report.py"]
 
 train_pipeline = [
