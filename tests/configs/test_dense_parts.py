@@ -1,4 +1,4 @@
-"""The ladder of the dense recipe: its rows are the report's recipe and one part, kept or left out."""
+"""The ladder of the dense recipe: its rows add one part to the report's recipe, or to all."""
 
 from __future__ import annotations
 
