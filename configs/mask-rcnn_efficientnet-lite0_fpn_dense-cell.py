@@ -30,19 +30,9 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadCellLabels"),
+    *_base_.train_pipeline[:2],
     dict(type="CellCrop", size=256, scale_range=(0.75, 1.33), rare_prob=0.5),
-    dict(type="HEDJitter", scale=0.2, shift=0.02, prob=0.5),
-    dict(
-        type="AlbuLabelMaps",
-        transforms=[
-            dict(type="D4", p=1.0),
-            dict(type="ElasticTransform", alpha=120, sigma=10, fill=(124, 116, 104), p=0.2),
-        ],
-        min_area=8,
-    ),
-    dict(type="PackDetInputs"),
+    *_base_.train_pipeline[3:],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 

@@ -2,17 +2,8 @@
 _base_ = ["report.py"]
 
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadCellLabels"),
-    dict(
-        type="AlbuLabelMaps",
-        transforms=[
-            dict(type="RandomCrop", height=256, width=256, pad_if_needed=True),
-            dict(type="HorizontalFlip", p=0.5),
-        ],
-        min_area=8,
-    ),
+    *_base_.train_pipeline[:3],
     dict(type="RareCellPaste", max_cells=4),
-    dict(type="PackDetInputs"),
+    *_base_.train_pipeline[3:],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
