@@ -15,12 +15,11 @@ import albumentations
 import numpy as np
 from dense_scene import DenseScene, prepared_scene, synthetic_scene
 from measurement import Measurement, Target, require, seconds
+from mmdet.datasets.transforms import Albu
 from mmengine.config import Config
 from peak_memory import available_bytes
 
-from cellseg_mm.datasets import AlbuLabelMaps
-
-from mmdet.datasets.transforms import Albu
+from cellseg_mm.datasets.transforms.albu_label_maps import AlbuLabelMaps
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mask-rcnn_convnext-b_fpn_albu_cell.py"
 STAGE = "the report's augmentation pipeline"

@@ -12,15 +12,14 @@ import cv2
 import numpy as np
 from augmentation import BOX_PARAMS, fair_draws, report_transforms, seed_both, stock_albu
 from measurement import Measurement, Target, require
+from mmdet.datasets import CocoDataset
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader, Dataset
 
-from cellseg_mm.datasets import CellDataset
+from cellseg_mm.datasets.cell_dataset import CellDataset
 from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
 from cellseg_mm.preparation.raw_writer import RawDatasetWriter
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
-
-from mmdet.datasets import CocoDataset
 
 STAGE = "loading + augmentation, one worker"
 _LOAD_OURS = [{"type": "LoadImageFromFile"}, {"type": "mmdet.LoadCellLabels"}]

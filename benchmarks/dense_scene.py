@@ -11,12 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from mmdet.structures.mask import BitmapMasks
 
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import pack_planes, read_planes
-
-from mmdet.structures.mask import BitmapMasks
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,12 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from measurement import Measurement, Target, require, time_both
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from peak_memory import available_bytes, peak_extra_bytes
 
 from cellseg_mm.models.cell_mask_head import CellMaskHead
-
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from mmdet.structures.mask import encode_mask_results
 
 STAGE = "paste + encode"
 

@@ -9,12 +9,11 @@ from typing import Literal
 import torch
 from dense_scene import DenseScene, prepared_scene, synthetic_scene
 from measurement import Measurement, Target, require, time_both
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from cellseg_mm.models.cell_mask_head import CellMaskHead
-
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 
 STAGE = "mask targets"
 POSITIVES = 128

@@ -65,9 +65,8 @@ def environment() -> dict[str, Any]:
     """What the numbers depend on."""
     import albumentations
     import cv2
-    import torch
-
     import mmdet
+    import torch
 
     facts: dict[str, Any] = {
         "CPU cores": len(os.sched_getaffinity(0))
@@ -91,7 +90,7 @@ def main() -> int:
     import report
     from measurement import Measurement, ParityError
 
-    import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+    import cellseg_mm  # noqa: F401  (before mmdet: it finds mmcv's operators)
 
     rows: list[Measurement] = []
     for stage in args.stages:

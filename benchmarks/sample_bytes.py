@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from dense_scene import DenseScene, prepared_scene, synthetic_scene
 from measurement import Measurement, Target, require
-
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.structures.mask import BitmapMasks
+
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
 
 STAGE = "one training sample, pickled"
 

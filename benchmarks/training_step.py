@@ -18,15 +18,14 @@ import numpy as np
 import torch
 from dense_scene import synthetic_scene
 from measurement import Measurement, require
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 import cellseg_mm.models  # noqa: F401
 from cellseg_mm.engine.bf16_optim_wrapper import Bf16OptimWrapper
-
-from mmdet.datasets.transforms import PackDetInputs
-from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STAGE = "training step"

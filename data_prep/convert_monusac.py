@@ -61,11 +61,11 @@ def convert(train: Path, out: Path, test: Path | None, tif_order: str) -> tuple[
         InputError: Files are missing or cannot be used; every one is named.
         FileExistsError: `out` is not absent or empty.
     """
+    from cellseg_mm.files.whole_folder import whole_folder
     from cellseg_mm.preparation.monusac_download import MonusacImage, find_images, read_image
     from cellseg_mm.preparation.monusac_xml import paint_regions, read_regions
     from cellseg_mm.preparation.problems import BadFileError, InputError
     from cellseg_mm.preparation.raw_writer import RawDatasetWriter
-    from cellseg_mm.preparation.whole_folder import whole_folder
 
     train_images, problems = find_images(train)
     test_images: list[MonusacImage] = []

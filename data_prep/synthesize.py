@@ -76,9 +76,9 @@ def synthesize(
 
     import numpy as np
 
+    from cellseg_mm.files.whole_folder import whole_folder
     from cellseg_mm.preparation.raw_writer import RawDatasetWriter
     from cellseg_mm.preparation.synthetic_cells import synthesize_image
-    from cellseg_mm.preparation.whole_folder import whole_folder
 
     painted = [0, 0]
     with whole_folder(out) as scratch:

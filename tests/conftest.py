@@ -15,8 +15,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mmengine.registry import init_default_scope
 
-import cellseg_mm.ops  # noqa: F401  (before what imports mmcv.ops, whatever test comes first)
-
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 

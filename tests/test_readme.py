@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
-from cellseg_mm.engine.run_config import load_config
+from cellseg_mm.runs.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

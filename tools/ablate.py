@@ -41,7 +41,7 @@ def main() -> int:
     from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
     from cellseg_mm.ablation.run_result import RunResult
     from cellseg_mm.ablation.table import build_tables, progress_text, write_tables
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     def say(line: str) -> None:
         print(line, flush=True)

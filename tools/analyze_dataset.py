@@ -47,7 +47,7 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
     from cellseg_mm.analysis.anchor_report import anchor_markdown, anchor_report
     from cellseg_mm.analysis.dataset_figure import draw_dataset
     from cellseg_mm.analysis.dataset_statistics import markdown, read_splits, summarize
-    from cellseg_mm.engine.run_config import load_config
+    from cellseg_mm.runs.run_config import load_config
 
     config = load_config(config_path, None, options) if config_path else None
     tables = read_splits(data_root)
@@ -66,7 +66,7 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
 def main() -> None:
     args = parse_args()
     # This import takes seconds, which --help and a mistyped option should not.
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     out = args.out or Path("work_dirs/datasets", args.data_root.resolve().name)
     with exit_with_a_sentence():

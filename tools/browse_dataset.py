@@ -52,15 +52,15 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
     """
     from itertools import islice
 
-    from cellseg_mm.analysis.contact_sheet import write_contact_sheet
-    from cellseg_mm.analysis.loader_samples import (
+    from cellseg_mm.visualization.contact_sheet import write_contact_sheet
+    from cellseg_mm.visualization.loader_samples import (
         batch_samples,
         class_colours,
         iterate_batches,
         loads_bgr,
         seeded_loader,
     )
-    from cellseg_mm.analysis.sample_picture import (
+    from cellseg_mm.visualization.sample_picture import (
         encode_picture,
         sample_picture,
         stack_pictures,
@@ -92,8 +92,8 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
 def main() -> None:
     args = parse_args()
     # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.engine.run_config import load_config
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.runs.run_config import load_config
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         config = load_config(args.config, None, args.cfg_options)

@@ -48,8 +48,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
     from cellseg_mm.inference.ensemble import fuse_predictions
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         numbers = fuse_predictions(

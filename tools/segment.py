@@ -66,12 +66,12 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     import time
 
-    from cellseg_mm.ablation.training_cost_hook import peak_resident_bytes
-    from cellseg_mm.engine.run_config import load_config
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
     from cellseg_mm.inference.image_regions import open_regions
     from cellseg_mm.inference.region_model import RegionModel
     from cellseg_mm.inference.segment_image import segment_image
+    from cellseg_mm.runs.peak_memory import peak_resident_bytes
+    from cellseg_mm.runs.run_config import load_config
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         config = load_config(args.config, None, args.cfg_options)

@@ -55,14 +55,11 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.runner import Runner
 
-    from cellseg_mm.engine.evaluation_run import (
-        choose_evaluation,
-        load_weights,
-        use_test_time,
-        write_metrics,
-    )
-    from cellseg_mm.engine.run_config import load_config
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
+    from cellseg_mm.runs.checkpoint_weights import load_weights
+    from cellseg_mm.runs.evaluation import choose_evaluation, write_metrics
+    from cellseg_mm.runs.run_config import load_config
+    from cellseg_mm.runs.test_time_settings import use_test_time
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     split = args.split or ("test" if args.submission else "val")
     with exit_with_a_sentence():

@@ -38,14 +38,14 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.runner import Runner
 
-    from cellseg_mm.engine.last_checkpoint import find_last_checkpoint
-    from cellseg_mm.engine.run_config import (
+    from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
+    from cellseg_mm.runs.parameter_count import log_trainable_parameters
+    from cellseg_mm.runs.run_config import (
         load_config,
         train_without_validation,
         use_mixed_precision,
     )
-    from cellseg_mm.engine.user_errors import exit_with_a_sentence
-    from cellseg_mm.models.parameter_count import log_trainable_parameters
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cellseg_mm.errors import UserError
+
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _PATIENCE = 15  # seconds; data loader workers notice within 5 that their parent is gone
 
@@ -67,7 +69,7 @@ def exclusive(folder: Path) -> Iterator[int]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise ValueError(
+                    raise UserError(
                         f"Another process is running the ablation in {folder}: wait for it, or "
                         "name another folder with --out."
                     ) from None

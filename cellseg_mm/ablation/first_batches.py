@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from cellseg_mm.analysis.loader_samples import (
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.visualization.loader_samples import (
     batch_samples,
     class_colours,
     iterate_batches,
     loads_bgr,
     seeded_loader,
 )
-from cellseg_mm.analysis.sample_picture import sample_picture, stack_pictures, write_picture
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.visualization.sample_picture import sample_picture, stack_pictures, write_picture
 
 _COMPARED = 8
 """Batches to hash: an augmentation of low probability may leave the first one as it was."""
@@ -59,7 +60,7 @@ def record_first_batches(config: Config, picture: Path) -> FirstBatches:
     loader = seeded_loader(config, "train")
     batches = list(islice(iterate_batches(loader), _COMPARED))
     if not batches:
-        raise ValueError("The training loader has no batch: the training split has no image.")
+        raise UserError("The training loader has no batch: the training split has no image.")
     samples = batch_samples(batches[0], loader.dataset, loads_bgr(config))
     drawn = [sample_picture(sample, *class_colours(loader.dataset)) for sample in samples]
     write_picture(picture, stack_pictures(drawn))

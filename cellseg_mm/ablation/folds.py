@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.problems import BadFileError
@@ -79,14 +80,14 @@ def select_fold(config: Any, folder: Path) -> None:
         found = False
         for node in _with_ann_file(config.get(key)):
             if not Path(node["ann_file"]).match(f"annotations/{part}.json"):
-                raise ValueError(
+                raise UserError(
                     f"{key} reads {node['ann_file']}, not annotations/{part}.json: folds need a "
                     "config that uses the prepared split."
                 )
             node["ann_file"] = str((folder / f"{part}.json").absolute())
             found = True
         if not found and key.endswith("dataloader"):
-            raise ValueError(f"{key} has no ann_file: folds cannot be selected.")
+            raise UserError(f"{key} has no ann_file: folds cannot be selected.")
 
 
 def annotation_files(config: Any) -> list[Path]:
@@ -117,12 +118,12 @@ def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
     else:
         found = sorted((data / "splits").glob(f"{folds}-folds_*.json"))
         if not found:
-            raise ValueError(
+            raise UserError(
                 f"{data}/splits has no split into {folds} folds: write one with "
                 f"'python data_prep/prepare.py RAW --out {data} --folds {folds} --fold 0'."
             )
         if len(found) > 1:
-            raise ValueError(
+            raise UserError(
                 f"{data}/splits has several splits into {folds} folds: set `folds` to one of "
                 f"{', '.join(f'splits/{path.name}' for path in found)}."
             )
@@ -130,18 +131,18 @@ def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
     try:
         return read_split(path, SplitArguments(0.0, count, 0, None), names)
     except BadFileError as error:
-        raise ValueError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(
+        raise UserError(
             f"{path} does not exist: write it with 'python data_prep/prepare.py RAW --out DIR'."
         ) from None
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): prepare the data set again.") from error
+        raise UserError(f"{path} is not JSON ({error}): prepare the data set again.") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -35,6 +35,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from cellseg_mm.errors import UserError
+
 _TEST_SETTINGS = ("model.test_cfg.", "test_time.", "val_dataloader.", "val_evaluator.")
 """How the keys begin that change a test on the validation images, but no training."""
 
@@ -90,15 +92,15 @@ def read_ladder(path: Path | str) -> Ladder:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(
+        raise UserError(
             f"The ablation file {path} does not exist: see configs/ablations/."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML ({error}).") from error
+        raise UserError(f"{path} is not YAML ({error}).") from error
     try:
         return _ladder(content, title=path.stem)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def _ladder(content: Any, title: str) -> Ladder:
@@ -110,26 +112,26 @@ def _ladder(content: Any, title: str) -> Ladder:
         or not all(type(seed) is int and seed >= 0 for seed in seeds)
         or len(set(seeds)) < len(seeds)
     ):
-        raise ValueError(f"`seeds` is {seeds!r}; write a list of distinct whole numbers from 0.")
+        raise UserError(f"`seeds` is {seeds!r}; write a list of distinct whole numbers from 0.")
     folds = content.get("folds")
     if not (folds is None or isinstance(folds, str) or (type(folds) is int and folds >= 2)):
-        raise ValueError(
+        raise UserError(
             f"`folds` is {folds!r}; write a number from 2, or the path of a split file in the data."
         )
     data = content.get("data")
     if not (data is None or isinstance(data, str)):
-        raise ValueError(f"`data` is {data!r}; write the path of a prepared data set.")
+        raise UserError(f"`data` is {data!r}; write the path of a prepared data set.")
     common = _options(content.get("overrides"), "`overrides`")
     records = content.get("rows")
     if not isinstance(records, list) or not records:
-        raise ValueError("`rows` must be a list of at least one row.")
+        raise UserError("`rows` must be a list of at least one row.")
     rows: list[Row] = []
     for number, record in enumerate(records, start=1):
         rows.append(_row(record, number, common, rows))
     slugs = [row.slug for row in rows]
     for row in rows:
         if not row.slug or slugs.count(row.slug) > 1:
-            raise ValueError(
+            raise UserError(
                 f"the row {row.name!r} has the same name as another, or one without letters and "
                 "digits; rows need names that differ."
             )
@@ -140,26 +142,26 @@ def _row(record: Any, number: int, common: tuple[str, ...], earlier: Sequence[Ro
     where = f"row {number}"
     _check_keys(record, {"name", "config", "weights_of", "overrides"}, where)
     if ("config" in record) == ("weights_of" in record):
-        raise ValueError(
+        raise UserError(
             f"{where} needs `config`, if it is to be trained, or `weights_of`, not both."
         )
     source = "config" if "config" in record else "weights_of"
     for key in ("name", source):
         if not isinstance(record.get(key), str):
-            raise ValueError(f"{where} needs `{key}`, a text.")
+            raise UserError(f"{where} needs `{key}`, a text.")
     options = _options(record.get("overrides"), f"`overrides` of {where}")
     if source == "config":
         return Row(record["name"], record["config"], common + options)
     trained = {row.name: row for row in earlier if row.weights_of is None}
     row = trained.get(record["weights_of"])
     if row is None:
-        raise ValueError(
+        raise UserError(
             f"`weights_of` of {where} is {record['weights_of']!r}; name a row above it that is "
             f"trained: {', '.join(map(repr, trained)) or 'there is none'}."
         )
     for key in record.get("overrides") or ():
         if not str(key).startswith(_TEST_SETTINGS):
-            raise ValueError(
+            raise UserError(
                 f"{key} of {where} changes more than the test, but the row tests the weights of "
                 f"{row.name!r}: give it a `config`, so that it is trained."
             )
@@ -168,12 +170,12 @@ def _row(record: Any, number: int, common: tuple[str, ...], earlier: Sequence[Ro
 
 def _check_keys(record: Any, known: set[str], where: str) -> None:
     if not isinstance(record, Mapping):
-        raise ValueError(f"{where} must consist of keys and values: {', '.join(sorted(known))}.")
+        raise UserError(f"{where} must consist of keys and values: {', '.join(sorted(known))}.")
     for key in record:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it may have {sorted(known)}."
-            raise ValueError(f"{where} has an unknown key {key!r}; {hint}")
+            raise UserError(f"{where} has an unknown key {key!r}; {hint}")
 
 
 def _options(overrides: Any, where: str) -> tuple[str, ...]:
@@ -181,7 +183,7 @@ def _options(overrides: Any, where: str) -> tuple[str, ...]:
     if overrides is None:
         return ()
     if not isinstance(overrides, Mapping):
-        raise ValueError(f"{where} must consist of dotted keys and values.")
+        raise UserError(f"{where} must consist of dotted keys and values.")
     return tuple(
         f"{key}={_literal(value, f'{key} in {where}')}" for key, value in overrides.items()
     )
@@ -189,7 +191,7 @@ def _options(overrides: Any, where: str) -> tuple[str, ...]:
 
 def _literal(value: Any, where: str) -> str:
     if isinstance(value, Mapping):
-        raise ValueError(f"{where} is a mapping; write its keys with dots, one a line.")
+        raise UserError(f"{where} is a mapping; write its keys with dots, one a line.")
     if isinstance(value, list):
         return f"[{','.join(_literals(value, where))}]"
     return str(value)  # None, True and numbers as Python writes them; text, such as 1e-4, as it is

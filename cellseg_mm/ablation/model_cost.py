@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.models.parameter_count import trainable_parameters
-
-from mmdet.registry import MODELS
+from cellseg_mm.runs.parameter_count import trainable_parameters
 
 INPUT_SIZE = (512, 512)
 """Height and width that the arithmetic is counted for, pixels."""

@@ -14,7 +14,8 @@ from mmengine.config import Config
 
 from cellseg_mm.ablation.folds import annotation_files, select_fold
 from cellseg_mm.ablation.ladder import Row
-from cellseg_mm.engine.run_config import load_config
+from cellseg_mm.errors import UserError
+from cellseg_mm.runs.run_config import load_config
 
 _HOOKS = {
     "ExactResumeHook": "cellseg_mm.ablation.exact_resume_hook",
@@ -157,7 +158,7 @@ def _identity(settings: Config, annotations: list[Path], weights_from: PlannedRu
         try:
             digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
         except FileNotFoundError:
-            raise ValueError(
+            raise UserError(
                 f"The annotation file {path} does not exist: write it with "
                 "'python data_prep/prepare.py RAW --out DIR' and name DIR with --data."
             ) from None

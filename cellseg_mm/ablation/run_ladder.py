@@ -18,7 +18,8 @@ from cellseg_mm.ablation.ladder import Ladder, Row
 from cellseg_mm.ablation.model_cost import measure_model
 from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
 from cellseg_mm.ablation.run_result import RunResult, read_result
-from cellseg_mm.engine.last_checkpoint import find_last_checkpoint
+from cellseg_mm.errors import UserError
+from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def run_ladder(
                     plans[key] = run
                     results[key] = _read(run)
         if not plans:
-            raise ValueError(next(iter(results.values())).error)
+            raise UserError(next(iter(results.values())).error)
         on_change(list(results.values()))
 
         ordered = [
@@ -114,7 +115,7 @@ def run_ladder(
 def _common_data_root(ladder: Ladder, data: str | None) -> Path:
     roots = {run_data_root(row, data) for row in ladder.rows}
     if len(roots) > 1:
-        raise ValueError(
+        raise UserError(
             f"The rows use different data sets ({', '.join(sorted(map(str, roots)))}): folds need "
             "a common one; name it with `data` or --data."
         )
@@ -127,7 +128,7 @@ def _weights_from(
     if row.weights_of is None:
         return None
     if (row.weights_of, fold, seed) not in plans:
-        raise ValueError(f"it tests the weights of {row.weights_of!r}, which cannot be run.")
+        raise UserError(f"it tests the weights of {row.weights_of!r}, which cannot be run.")
     return plans[row.weights_of, fold, seed]
 
 
@@ -163,7 +164,7 @@ def _take_weights(run: PlannedRun, source: PlannedRun) -> None:
     """Prepare a run that tests the checkpoint of another."""
     record = source.read_record()
     if "trained_at" not in record:
-        raise ValueError(f"it tests the weights of {source.row.name!r}, whose training failed.")
+        raise UserError(f"it tests the weights of {source.row.name!r}, whose training failed.")
     run.write_config()
     run.write_record(state="trained", trained_at=record["trained_at"], model=record.get("model"))
 
@@ -186,7 +187,7 @@ def _check_batches(run: PlannedRun, earlier: Sequence[PlannedRun]) -> None:
     for other in earlier:
         theirs = _batches(other.read_record())
         if own is not None and theirs is not None and own.contradicts(theirs):
-            raise ValueError(
+            raise UserError(
                 f"its training pipeline differs from that of {other.row.name!r}, but the first "
                 f"{len(own.hashes)} batches are the same: the augmentation does not reach the "
                 "loader."
@@ -238,7 +239,7 @@ def _best_checkpoint(folder: Path) -> Path:
         return max(numbered)[1]
     last = find_last_checkpoint(folder)
     if last is None:
-        raise ValueError(
+        raise UserError(
             f"there is no checkpoint of the training in {folder}: delete that folder to train anew."
         )
     return last

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+from cellseg_mm.runs.peak_memory import peak_memory_bytes
 
 _KEY = "training_cost"
 COST_FILE = "training_cost.json"
@@ -62,23 +62,3 @@ class TrainingCostHook(Hook):
     def _cost(runner: Any) -> dict[str, Any]:
         nothing = {"seconds": 0.0, "epochs": 0, "peak_bytes": 0}
         return dict(runner.message_hub.runtime_info.get(_KEY, nothing))
-
-
-def peak_memory_bytes() -> int:
-    """Most memory so far: of the GPU where there is one, else resident memory of this process."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return peak_resident_bytes()
-
-
-def peak_resident_bytes() -> int:
-    """Most resident memory of this process so far."""
-    try:
-        # Unlike ru_maxrss, this does not start from the parent's memory.
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

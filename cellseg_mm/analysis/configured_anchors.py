@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import mmcv
 import numpy as np
+from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.analysis.anchor_fit import AnchorLevel
-
-import mmcv
-from mmdet.registry import TASK_UTILS
+from cellseg_mm.errors import UserError
 
 
 def configured_levels(config: Config) -> list[AnchorLevel]:
@@ -26,7 +25,7 @@ def configured_levels(config: Config) -> list[AnchorLevel]:
     settings = config.model.get("rpn_head", {}).get("anchor_generator")
     generator: Any = TASK_UTILS.build(settings) if settings else None
     if not hasattr(generator, "base_anchors"):
-        raise ValueError(
+        raise UserError(
             f"{config.filename} has no model.rpn_head.anchor_generator: take a config with anchors."
         )
     return [

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.analysis.image_statistics import measure_cells
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.planes import read_planes
 
 FloatArray = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ def read_split_table(root: Path, split: str) -> SplitTable | None:
         images, categories = content["images"], content["categories"]
         annotations = content["annotations"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a COCO file ({error}): prepare the data again.") from error
+        raise UserError(f"{path} is not a COCO file ({error}): prepare the data again.") from error
     if not images:
         return None
     label_of = {category["id"]: label for label, category in enumerate(categories)}
@@ -124,7 +125,7 @@ def read_splits(root: Path) -> dict[str, SplitTable]:
     found = {split: read_split_table(root, split) for split in SPLITS}
     tables = {split: table for split, table in found.items() if table is not None}
     if not tables:
-        raise ValueError(
+        raise UserError(
             f"{root} has no annotations with images: name a folder that data_prep/prepare.py wrote."
         )
     return tables
@@ -239,7 +240,7 @@ def _join(parts: Sequence[Any], columns: int | None = None) -> FloatArray:
 def _read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f"{path} is not an image that can be read: prepare the data set again.")
+        raise UserError(f"{path} is not an image that can be read: prepare the data set again.")
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
+
+from cellseg_mm.errors import MissingFileError, UserError
 
 
 @DATASETS.register_module()
@@ -56,7 +55,7 @@ class CellDataset(CocoDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the annotation file: one dict for each image."""
         if not Path(self.ann_file).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"The annotation file {self.ann_file} does not exist: write it with "
                 "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
             )
@@ -93,7 +92,7 @@ class CellDataset(CocoDataset):
         ids = {category["name"]: category["id"] for category in self.coco.dataset["categories"]}
         missing = [name for name in self.metainfo["classes"] if name not in ids]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"{self.ann_file} has no category {', '.join(missing)}; it has "
                 f"{', '.join(ids)}: set metainfo.classes to those."
             )

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mmdet.engine.optimizers.layer_decay_optimizer_constructor import get_layer_id_for_convnext
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-
-from mmdet.engine.optimizers.layer_decay_optimizer_constructor import get_layer_id_for_convnext
+from cellseg_mm.errors import UserError
 
 _EFFICIENTNET_STAGE = re.compile(r"backbone\.timm_model\.blocks\.(\d+)\.")
 
@@ -82,7 +81,7 @@ def layer_of_parameter(name: str, num_layers: int) -> int:
             return 0
     elif name.startswith(("backbone.downsample_layers.", "backbone.stages.", "backbone.norm")):
         return int(get_layer_id_for_convnext(name, num_layers))
-    raise ValueError(
+    raise UserError(
         f"The layer of {name} is not known: layer-wise decay works with ConvNeXt and EfficientNet; "
         "for another backbone set optim_wrapper.constructor=DefaultOptimWrapperConstructor."
     )

@@ -8,6 +8,8 @@ import torch
 from mmengine.registry import OPTIMIZERS
 from torch.distributed.optim import ZeroRedundancyOptimizer
 
+from cellseg_mm.errors import UserError
+
 
 @OPTIMIZERS.register_module()
 class ShardedAdamW(ZeroRedundancyOptimizer):
@@ -32,7 +34,7 @@ class ShardedAdamW(ZeroRedundancyOptimizer):
 
     def __init__(self, params: Any, **options: Any) -> None:
         if not torch.distributed.is_initialized():
-            raise ValueError(
+            raise UserError(
                 "ShardedAdamW needs several processes: start with torchrun and --launcher, or set "
                 "optim_wrapper.optimizer.type=AdamW."
             )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.errors import MissingFileError, UserError
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -46,7 +48,7 @@ def match_categories(
     """
     known = {name: category_id for category_id, name in categories.items()}
     if not classes or not set(classes) <= set(known):
-        raise ValueError(
+        raise UserError(
             f"The dataset's classes {list(classes)} must all be categories of {source}, "
             f"which has {list(known)}: set `metainfo.classes` of the dataset to these names."
         )
@@ -68,15 +70,15 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
             image or category that does not exist.
     """
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise ValueError(f"{source} is not a COCO file with images, annotations and categories.")
+        raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
     images = {image["id"]: image for image in sorted(data["images"], key=lambda i: i["id"])}
     categories = {c["id"]: c["name"] for c in sorted(data["categories"], key=lambda c: c["id"])}
     if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
-        raise ValueError(f"{source} holds an image id or a category id twice: number them again.")
+        raise UserError(f"{source} holds an image id or a category id twice: number them again.")
     cells: dict[int, list[dict[str, Any]]] = {image_id: [] for image_id in images}
     for annotation in data["annotations"]:
         if annotation["image_id"] not in images or annotation["category_id"] not in categories:
-            raise ValueError(
+            raise UserError(
                 f"Annotation {annotation.get('id')} of {source} names the image "
                 f"{annotation['image_id']} and the category {annotation['category_id']}, one of "
                 "which does not exist in the file."
@@ -97,14 +99,14 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The annotation file {path} does not exist: write it with "
             "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
     except ValueError as error:
-        raise ValueError(f"The annotation file {path} is not JSON: {error}.") from error
+        raise UserError(f"The annotation file {path} is not JSON: {error}.") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise ValueError(f"{path} is not a COCO file with images, annotations and categories.")
+        raise UserError(f"{path} is not a COCO file with images, annotations and categories.")
     return data
 
 

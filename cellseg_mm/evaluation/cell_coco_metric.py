@@ -11,14 +11,13 @@ import numpy.typing as npt
 from faster_coco_eval.core import mask as fast_mask
 from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-import cellseg_mm.ops  # noqa: F401
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_coco_file
 from cellseg_mm.evaluation.image_detections import ImageDetections
-
-from mmdet.registry import METRICS
 
 _CAPS = (100, 1000)
 _AREA_RANGES = ("all", "small", "medium", "large")
@@ -78,7 +77,7 @@ class CellCocoMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.iou_types = [metric] if isinstance(metric, str) else list(metric)
         if not self.iou_types or not set(self.iou_types) <= {"segm", "bbox"}:
-            raise ValueError(f"`metric` is {metric!r}, but may be 'segm', 'bbox' or both.")
+            raise UserError(f"`metric` is {metric!r}, but may be 'segm', 'bbox' or both.")
         self.ann_file = Path(ann_file)
         self.classwise = classwise
         self._truth = _read_truth(self.ann_file)
@@ -118,18 +117,18 @@ class CellCocoMetric(BaseMetric):
         for image in images:
             seen.add(image.image_id)
             if image.image_id not in truth:
-                raise ValueError(
+                raise UserError(
                     f"The model was given image {image.image_id}, which is not in {self.ann_file}: "
                     "set the same `ann_file` for the dataset and its evaluator."
                 )
             size = truth[image.image_id]["height"], truth[image.image_id]["width"]
             if image.size not in (None, size):
-                raise ValueError(
+                raise UserError(
                     f"The masks of image {image.image_id} are {image.size} (height, width), but it "
                     f"is {size} in {self.ann_file}: predict at the original size."
                 )
             if len(image) and not 0 <= image.labels.min() <= image.labels.max() < num_classes:
-                raise ValueError(
+                raise UserError(
                     f"The model gave labels up to {image.labels.max()}, but the dataset has "
                     f"{num_classes} classes: set `num_classes` of the model's heads."
                 )
@@ -190,7 +189,7 @@ def _read_truth(path: Path) -> COCO:
     data = read_coco_file(path)
     ids = [annotation["id"] for annotation in data["annotations"]]
     if len(set(ids)) < len(ids) or min(ids, default=1) < 1:
-        raise ValueError(
+        raise UserError(
             f"The annotation ids of {path} must be unique and start at 1, because COCO takes 0 for "
             "'not matched': number the annotations again."
         )

@@ -63,6 +63,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.label_map import flatten_planes
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, overlap_pairs
 
@@ -177,7 +178,7 @@ def cell_metrics(statistics: Sequence[ImageStatistics], classes: Sequence[str]) 
     """
     rows = len(classes) + 1
     if any(len(s.matched) != rows for s in statistics):
-        raise ValueError(f"The statistics of an image are not those of the {rows - 1} classes.")
+        raise UserError(f"The statistics of an image are not those of the {rows - 1} classes.")
     shape = (len(statistics), rows)
     matched = np.array([s.matched for s in statistics], np.int64).reshape(shape)
     iou_sum = np.array([s.iou_sum for s in statistics], np.float64).reshape(shape)
@@ -222,11 +223,11 @@ def _classes_of(ids: Int64Array, classes: npt.ArrayLike, num_classes: int, name:
     """The class of each id, checked."""
     table = np.asarray(classes)
     if ids.size and ids.max() >= len(table):
-        raise ValueError(f"Cell {ids.max()} of the {name} has no class: the list is too short.")
+        raise UserError(f"Cell {ids.max()} of the {name} has no class: the list is too short.")
     of_ids = table[ids].astype(np.int64) if ids.size else np.zeros(0, np.int64)
     outside = (of_ids < 0) | (of_ids >= num_classes)
     if outside.any():
-        raise ValueError(
+        raise UserError(
             f"Cell {ids[outside][0]} of the {name} has the class {of_ids[outside][0]}, but classes "
             f"go from 0 to {num_classes - 1}."
         )

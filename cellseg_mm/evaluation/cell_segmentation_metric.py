@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.cell_metrics import ImageStatistics, cell_metrics, image_statistics
 from cellseg_mm.evaluation.image_detections import ImageDetections
@@ -18,8 +19,6 @@ from cellseg_mm.evaluation.label_map import (
     label_map_from_predictions,
     label_map_from_truth,
 )
-
-from mmdet.registry import METRICS
 
 
 @METRICS.register_module()
@@ -63,7 +62,7 @@ class CellSegmentationMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         for name, value in (("score_thr", score_thr), ("min_kept", min_kept)):
             if not 0 <= value <= 1:
-                raise ValueError(f"`{name}` is {value}, but must lie between 0 and 1.")
+                raise UserError(f"`{name}` is {value}, but must lie between 0 and 1.")
         self.score_thr = score_thr
         self.min_kept = min_kept
         self._truth = read_annotations(ann_file)
@@ -109,7 +108,7 @@ class CellSegmentationMetric(BaseMetric):
     def _score(self, detections: ImageDetections) -> ImageStatistics:
         image = self._truth.images.get(detections.image_id)
         if image is None:
-            raise ValueError(
+            raise UserError(
                 f"The model was given image {detections.image_id}, which is not in "
                 f"{self._truth.source}: set the same `ann_file` for the dataset and its evaluator."
             )
@@ -129,7 +128,7 @@ class CellSegmentationMetric(BaseMetric):
             )
             truth = label_map_from_truth([cell["segmentation"] for cell in cells], height, width)
         except ValueError as error:
-            raise ValueError(f"Image {detections.image_id}: {error}") from error
+            raise UserError(f"Image {detections.image_id}: {error}") from error
         # Entry 0 of the class lists is the background, which has no class.
         return image_statistics(
             truth,

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from pycocotools import mask as coco_mask
 
+from cellseg_mm.errors import UserError
+
 
 @dataclass(frozen=True)
 class ImageDetections:
@@ -61,7 +63,7 @@ class ImageDetections:
         image_id = int(data_sample["img_id"])
         instances = data_sample["pred_instances"]
         if "masks" not in instances:
-            raise ValueError(
+            raise UserError(
                 f"The model gave no masks for image {image_id}: set `with_mask` and a `mask_head`."
             )
         boxes = _to_numpy(instances["bboxes"], torch.float64).reshape(-1, 4)
@@ -69,12 +71,12 @@ class ImageDetections:
         labels = _to_numpy(instances["labels"], torch.int64)
         size, counts = _read_masks(instances["masks"], image_id)
         if not len(boxes) == len(scores) == len(labels) == len(counts):
-            raise ValueError(
+            raise UserError(
                 f"The model gave {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels "
                 f"and {len(counts)} masks for image {image_id}, but each detection has one of each."
             )
         if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
-            raise ValueError(
+            raise UserError(
                 f"The model gave scores or boxes that are not finite for image {image_id}: "
                 "its weights have diverged, or its input is broken."
             )
@@ -96,7 +98,7 @@ def _read_masks(
         rles = [masks[index] for index in range(len(masks))]
     sizes = {(int(rle["size"][0]), int(rle["size"][1])) for rle in rles}
     if len(sizes) > 1:
-        raise ValueError(f"The masks of image {image_id} have several sizes: {sorted(sizes)}.")
+        raise UserError(f"The masks of image {image_id} have several sizes: {sorted(sizes)}.")
     # JSON needs a str, and evaluators silently skip an instance whose counts are bytes.
     counts = [c.decode("ascii") if isinstance(c := rle["counts"], bytes) else c for rle in rles]
     return next(iter(sizes), None), counts

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.evaluation.rle_pixels import RlePixels, rle_pixels
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.rle_pixels import RlePixels, rle_pixels
 
 MIN_KEPT = 0.5
 """Least share of its pixels that a prediction must keep to be a cell of the label map."""
@@ -90,7 +91,7 @@ def paint_by_score(
     """
     values = np.asarray(scores, np.float64)
     if values.shape != (len(masks),):
-        raise ValueError(
+        raise UserError(
             f"{len(masks)} masks need as many scores, but the scores have shape {values.shape}."
         )
     canvas = np.zeros(masks.height * masks.width, np.int32)
@@ -119,7 +120,7 @@ def flatten_planes(planes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
         ValueError: The array has neither two nor three dimensions, or is not of integers.
     """
     if planes.ndim not in (2, 3) or planes.dtype.kind not in "ui":
-        raise ValueError(
+        raise UserError(
             f"A label map is an (H, W) or (P, H, W) array of integers, not {planes.dtype} of shape "
             f"{planes.shape}."
         )

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.evaluation.rle_pixels import RlePixels
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.rle_pixels import RlePixels
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -74,13 +75,13 @@ def overlap_pairs(
         ValueError: The maps differ in shape, or hold fractions or negative ids.
     """
     if truth.shape != prediction.shape or truth.ndim != 2:
-        raise ValueError(
+        raise UserError(
             f"Truth {truth.shape} and prediction {prediction.shape} must be two label maps of the "
             "same height and width."
         )
     for name, label_map in (("truth", truth), ("prediction", prediction)):
         if label_map.dtype.kind not in "ui" or label_map.min(initial=0) < 0:
-            raise ValueError(f"The label map of the {name} must hold integers ≥ 0.")
+            raise UserError(f"The label map of the {name} must hold integers ≥ 0.")
     flat_truth, flat_prediction = truth.ravel(), prediction.ravel()
     # Pixels with the same two labels lie in runs: all that follows works on runs, not on pixels.
     new_run = np.ones(flat_truth.size, bool)
@@ -116,7 +117,7 @@ def mask_overlap_pairs(truth: RlePixels, prediction: RlePixels) -> OverlapPairs:
         ValueError: The masks lie on images of different sizes.
     """
     if (truth.height, truth.width) != (prediction.height, prediction.width):
-        raise ValueError(
+        raise UserError(
             f"True masks lie on {truth.height}×{truth.width} pixels and predicted ones on "
             f"{prediction.height}×{prediction.width}: they must share one image."
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.evaluation.result_list_writer import ResultListWriter
-
 from mmdet.registry import METRICS
+
+from cellseg_mm.evaluation.result_list_writer import ResultListWriter
 
 
 @METRICS.register_module()

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from pycocotools import mask as coco_mask
 
+from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.structures.coco_rle import decode_counts, encode_counts
 
@@ -57,15 +58,15 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The predictions {path} do not exist: write them with `tools/test.py --dump`."
         )
     try:
         records = json.loads(_read_text(path))
     except (ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"The predictions {path} are not readable JSON: {error}.") from error
+        raise UserError(f"The predictions {path} are not readable JSON: {error}.") from error
     if not isinstance(records, list):
-        raise ValueError(
+        raise UserError(
             f"The predictions {path} hold a {type(records).__name__}, but must be a list of "
             "records, one for each predicted cell."
         )
@@ -74,7 +75,7 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
         try:
             predictions.append(check_prediction(record, annotations))
         except ValueError as error:
-            raise ValueError(f"Record {number} of {path}: {error}") from error
+            raise UserError(f"Record {number} of {path}: {error}") from error
     return predictions
 
 
@@ -92,23 +93,23 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
         ValueError: The record cannot be used.
     """
     if not isinstance(record, dict):
-        raise ValueError(f"a {type(record).__name__} stands where a record should be.")
+        raise UserError(f"a {type(record).__name__} stands where a record should be.")
     missing = [key for key in _REQUIRED if key not in record]
     if missing:
-        raise ValueError(f"it lacks {', '.join(missing)}.")
+        raise UserError(f"it lacks {', '.join(missing)}.")
     for key in ("image_id", "category_id"):
         if not isinstance(record[key], int) or isinstance(record[key], bool):
-            raise ValueError(f"{key} is {record[key]!r}, but must be an integer.")
+            raise UserError(f"{key} is {record[key]!r}, but must be an integer.")
     score = record["score"]
     if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
-        raise ValueError(f"score is {score!r}, but must be a finite number.")
+        raise UserError(f"score is {score!r}, but must be a finite number.")
     size = None
     if annotations is not None:
         image = annotations.images.get(record["image_id"])
         if image is None:
-            raise ValueError(f"image {record['image_id']} is not in {annotations.source}.")
+            raise UserError(f"image {record['image_id']} is not in {annotations.source}.")
         if record["category_id"] not in annotations.categories:
-            raise ValueError(f"category {record['category_id']} is not in {annotations.source}.")
+            raise UserError(f"category {record['category_id']} is not in {annotations.source}.")
         size = [image["height"], image["width"]]
     segmentation = _compressed(record["segmentation"], size)
     box = record.get("bbox")
@@ -132,7 +133,7 @@ def _read_text(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".json")]
         if len(names) != 1:
-            raise ValueError(f"the zip holds {len(names)} JSON files instead of one")
+            raise UserError(f"the zip holds {len(names)} JSON files instead of one")
         return archive.read(names[0]).decode("utf-8")
 
 
@@ -141,16 +142,16 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
     if isinstance(segmentation, list):
         return _from_polygons(segmentation, size)
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise ValueError("segmentation must be RLE with `size` and `counts`, or polygons.")
+        raise UserError("segmentation must be RLE with `size` and `counts`, or polygons.")
     stated = segmentation["size"]
     if (
         not isinstance(stated, list | tuple)
         or len(stated) != 2
         or not all(isinstance(v, int) and v > 0 for v in stated)
     ):
-        raise ValueError(f"the mask's size is {stated!r}, but must be [height, width] in pixels.")
+        raise UserError(f"the mask's size is {stated!r}, but must be [height, width] in pixels.")
     if size is not None and list(stated) != size:
-        raise ValueError(
+        raise UserError(
             f"the mask's size is {list(stated)}, but its image is {size} (height, width): predict "
             "at the original size."
         )
@@ -159,13 +160,13 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
         counts = counts.decode("ascii", errors="replace")
     if isinstance(counts, list):
         if not all(isinstance(v, int) for v in counts):
-            raise ValueError("the mask's counts must be integers.")
+            raise UserError("the mask's counts must be integers.")
         counts = encode_counts(counts)
     if not isinstance(counts, str):
-        raise ValueError(f"the mask's counts are a {type(counts).__name__}, but must be a str.")
+        raise UserError(f"the mask's counts are a {type(counts).__name__}, but must be a str.")
     covered = int(decode_counts(counts).sum())
     if covered != stated[0] * stated[1]:
-        raise ValueError(
+        raise UserError(
             f"the mask's counts cover {covered} pixels, but its size has {stated[0] * stated[1]}."
         )
     return {"size": [int(stated[0]), int(stated[1])], "counts": counts}
@@ -174,7 +175,7 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
 def _from_polygons(polygons: list[Any], size: list[int] | None) -> dict[str, Any]:
     """One mask of all polygons of a cell, filled as COCO fills them."""
     if size is None:
-        raise ValueError("polygons can only be read with the annotation file, for the image size.")
+        raise UserError("polygons can only be read with the annotation file, for the image size.")
     for polygon in polygons:
         if (
             not isinstance(polygon, list)
@@ -182,7 +183,7 @@ def _from_polygons(polygons: list[Any], size: list[int] | None) -> dict[str, Any
             or len(polygon) % 2
             or not all(isinstance(v, int | float) and math.isfinite(v) for v in polygon)
         ):
-            raise ValueError("a polygon must be a list [x1, y1, x2, y2, …] of at least 3 points.")
+            raise UserError("a polygon must be a list [x1, y1, x2, y2, …] of at least 3 points.")
     if not polygons:
         return {"size": size, "counts": encode_counts([size[0] * size[1]])}
     merged = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))

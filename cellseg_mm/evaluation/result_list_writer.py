@@ -15,6 +15,7 @@ from typing import IO, Any, ClassVar
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.structures.coco_rle import mask_areas
@@ -64,9 +65,9 @@ class ResultListWriter(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = Path(out_file)
         if self.out_file.suffix.lower() != self.suffix:
-            raise ValueError(f"The {self.what} {out_file} must end in {self.suffix}.")
+            raise UserError(f"The {self.what} {out_file} must end in {self.suffix}.")
         if not self.out_file.absolute().parent.is_dir():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"The folder {self.out_file.parent} of the {self.what} does not exist: make it."
             )
         self.ann_file = ann_file
@@ -89,7 +90,7 @@ class ResultListWriter(BaseMetric):
             detections = ImageDetections.from_data_sample(data_sample)
             size = data_sample.get("ori_shape")
             if size is not None and detections.size not in (None, tuple(size)):
-                raise ValueError(
+                raise UserError(
                     f"The masks of image {detections.image_id} are {detections.size} (height, "
                     f"width), but the image is {tuple(size)}: predict at the original size."
                 )

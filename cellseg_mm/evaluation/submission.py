@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+from mmdet.registry import METRICS
+
 from cellseg_mm.evaluation.result_list_writer import ResultListWriter
 from cellseg_mm.evaluation.submission_check import MEMBER
-
-from mmdet.registry import METRICS
 
 
 @METRICS.register_module()

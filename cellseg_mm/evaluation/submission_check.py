@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeGuard
 
+from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.structures.coco_rle import decode_counts
 
 MEMBER = "test-results.json"
@@ -114,7 +115,7 @@ def validate_submission(
     report = SubmissionReport(max_problems, images=len(sizes))
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"The submission {path} does not exist.")
+        raise MissingFileError(f"The submission {path} does not exist.")
     try:
         with zipfile.ZipFile(path) as archive:
             member = _find_member(archive, report)
@@ -133,9 +134,9 @@ def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
         images = data["images"] if isinstance(data, dict) else data
         return {image["id"]: (image["height"], image["width"]) for image in images}
     except FileNotFoundError:
-        raise FileNotFoundError(f"The image list {path} does not exist.") from None
+        raise MissingFileError(f"The image list {path} does not exist.") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not an image list: it must be JSON, a list of {{file_name, id, height, "
             "width}, or a COCO file with such `images`."
         ) from error
@@ -288,21 +289,21 @@ class _JsonListReader:
 
     def __iter__(self) -> Iterator[Any]:
         if not self._take("["):
-            raise ValueError("it does not start with [")
+            raise UserError("it does not start with [")
         if not self._take("]"):
             yield self._read_value()
             while self._take(","):
                 yield self._read_value()
             if not self._take("]"):
-                raise ValueError("a comma or the closing ] is missing")
+                raise UserError("a comma or the closing ] is missing")
         if self._next_character():
-            raise ValueError("something follows the list")
+            raise UserError("something follows the list")
 
     def _read_more(self) -> bool:
         """Read as much as there is unread, so that a long record is not parsed too often."""
         unread = self._text[self._at :]
         if len(unread) > MAX_RECORD_CHARACTERS:
-            raise ValueError(f"it takes more than {MAX_RECORD_CHARACTERS:,} characters")
+            raise UserError(f"it takes more than {MAX_RECORD_CHARACTERS:,} characters")
         chunk = self._stream.read(max(_CHUNK_CHARACTERS, len(unread)))
         self._text, self._at = unread + chunk, 0
         return bool(chunk)
@@ -327,7 +328,7 @@ class _JsonListReader:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if not self._read_more():
-                    raise ValueError(error.msg) from None
+                    raise UserError(error.msg) from None
                 continue
             length = end - self._at
             # Elsewhere than before one of these, a number may go on in the next chunk.

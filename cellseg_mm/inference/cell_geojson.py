@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.inference.seams import DetectedCell
-from cellseg_mm.reporting.colours import class_colour, rgb
+from cellseg_mm.models.test_time.seams import DetectedCell
+from cellseg_mm.structures.palette import class_colour, rgb
 
 Ring = list[list[int]]
 

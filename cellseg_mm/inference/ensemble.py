@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from mmengine.structures import InstanceData
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.prediction_dumper import PredictionDumper
 from cellseg_mm.evaluation.predictions import Prediction, load_predictions
 from cellseg_mm.evaluation.submission import SubmissionWriter
-from cellseg_mm.inference.fusion import fuse_detections
+from cellseg_mm.models.test_time.fusion import fuse_detections
 from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -28,7 +28,7 @@ def fuse_predictions(
     merge_iou: float = 0.5,
     max_per_image: int = 1000,
 ) -> dict[str, int]:
-    """Fuse files of predictions with :func:`~cellseg_mm.inference.fusion.fuse_detections`.
+    """Fuse files of predictions with :func:`~cellseg_mm.models.test_time.fusion.fuse_detections`.
 
     Masks in files are binary, so a pixel is in where at least half of the models that found the
     cell have it. Boxes are the mean of the masks' tight boxes.
@@ -50,7 +50,7 @@ def fuse_predictions(
     """
     kind = _WRITERS.get(Path(out_file).suffix.lower())
     if kind is None:
-        raise ValueError(f"The output {out_file} must end in .json or, for a submission, in .zip.")
+        raise UserError(f"The output {out_file} must end in .json or, for a submission, in .zip.")
     writer = kind(out_file, ann_file)
     annotations = read_annotations(ann_file)
     writer.dataset_meta = {"classes": list(annotations.categories.values())}

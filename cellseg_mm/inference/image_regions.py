@@ -16,6 +16,8 @@ import tifffile
 import torch
 from torch import Tensor
 
+from cellseg_mm.errors import MissingFileError, UserError
+
 Pixels = npt.NDArray[np.uint8]
 
 _CACHED_BYTES = 256 << 20
@@ -62,7 +64,7 @@ def open_regions(path: Path, channel_order: str = "rgb") -> Iterator[ImageRegion
         ValueError: It is damaged, has no 8-bit grey or RGB pixels, or is of an unknown format.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"The image {path} does not exist.")
+        raise MissingFileError(f"The image {path} does not exist.")
     swap = channel_order == "bgr"
     if not _is_tiff(path):
         yield _WholeImage(path, swap)
@@ -70,7 +72,7 @@ def open_regions(path: Path, channel_order: str = "rgb") -> Iterator[ImageRegion
     try:
         file = tifffile.TiffFile(path)
     except Exception as error:  # a damaged header fails in many ways
-        raise ValueError(f"{path} is not a readable TIFF ({error}): save it again.") from error
+        raise UserError(f"{path} is not a readable TIFF ({error}): save it again.") from error
     with file:
         pages = [page.aspage() for page in file.pages]
         largest = max(pages, key=lambda page: page.imagewidth * page.imagelength)
@@ -84,11 +86,11 @@ class _WholeImage:
         try:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         except cv2.error as error:  # more pixels than OpenCV takes
-            raise ValueError(
+            raise UserError(
                 f"{path} cannot be decoded as a whole ({error.err}): save it as a tiled TIFF."
             ) from error
         if image is None:
-            raise ValueError(f"{path} is not an image that can be read: give a PNG, JPEG or TIFF.")
+            raise UserError(f"{path} is not an image that can be read: give a PNG, JPEG or TIFF.")
         _check_depth(path, image.dtype)
         pixels = torch.from_numpy(image)
         self._pixels = (pixels if swap else pixels.flip(2)).permute(2, 0, 1)  # OpenCV gives BGR
@@ -110,7 +112,7 @@ class _TiffRegions:
             page.photometric == _YCBCR and page.compression in _JPEG  # decoded to RGB
         )
         if not known or page.imagedepth != 1:
-            raise ValueError(
+            raise UserError(
                 f"{path} holds pixels of the kind {page.photometric.name}, but grey or RGB is "
                 "needed: convert it."
             )
@@ -185,7 +187,7 @@ class _TiffRegions:
             data = file.read(size)  # first, since page.decode may move the file's position
             pixels, *_ = page.decode(data, index, **tables)
         except Exception as error:  # every codec has exceptions of its own
-            raise ValueError(
+            raise UserError(
                 f"Segment {index} of {self._path} cannot be decoded ({error}): save the image "
                 "again."
             ) from error
@@ -200,4 +202,4 @@ def _is_tiff(path: Path) -> bool:
 
 def _check_depth(path: Path, dtype: Any) -> None:
     if dtype != np.uint8:
-        raise ValueError(f"{path} has {dtype} pixels, but 8 bits a channel are needed: convert it.")
+        raise UserError(f"{path} has {dtype} pixels, but 8 bits a channel are needed: convert it.")

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import tifffile
 
 from cellseg_mm.evaluation.label_map import MIN_KEPT
-from cellseg_mm.inference.seams import DetectedCell
-from cellseg_mm.inference.tiles import FoundCells
+from cellseg_mm.models.test_time.seams import DetectedCell
+from cellseg_mm.models.test_time.tiles import FoundCells
 
 LabelMap = npt.NDArray[np.uint32]
 
@@ -35,7 +35,7 @@ def write_label_map(path: Path, height: int, width: int, batches: Iterable[Found
         path: File to write: uint32, zlib, in tiles; a BigTIFF where 4 GB may not suffice.
         height: Image height, pixels.
         width: Image width, pixels.
-        batches: What :func:`~cellseg_mm.inference.tiles.stream_tiled` gives.
+        batches: What :func:`~cellseg_mm.models.test_time.tiles.stream_tiled` gives.
     """
     strips = _strips(height, width, batches)
     tiles = (strip[:, x : x + _TILE] for strip in strips for x in range(0, width, _TILE))

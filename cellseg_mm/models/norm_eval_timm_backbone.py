@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
-from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
-
-import cellseg_mm.ops  # noqa: F401  (before mmpretrain: it makes mmcv.ops importable)
-
 from mmdet.registry import MODELS
+from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from mmpretrain.models import TIMMBackbone
 
 

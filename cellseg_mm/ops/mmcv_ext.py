@@ -3,15 +3,12 @@
 mmcv reaches its compiled operators through one extension module, ``mmcv._ext``. Building it takes
 a compiler, and nvcc for a GPU, while Mask R-CNN uses three of its operators: ``nms``,
 ``roi_align_forward`` and ``roi_align_backward``. torchvision ships all three for CPU and CUDA, so
-:func:`install` registers a stand-in module that calls them, and has ``softnms``, which mmcv runs on
-the CPU anyway, in NumPy. A compiled mmcv is left as it is.
+:class:`StandIn` calls them, and has ``softnms``, which mmcv runs on the CPU anyway, in NumPy.
+:mod:`cellseg_mm.ops.mmcv_ext_finder` puts it in place, unless mmcv is compiled.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
@@ -20,34 +17,6 @@ import numpy as np
 import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
-
-_EXTENSION = "mmcv._ext"
-
-
-def install() -> bool:
-    """Put the stand-in in place of ``mmcv._ext`` if mmcv has no compiled operators.
-
-    Must run before anything imports ``mmcv.ops``. Calling it again does nothing.
-
-    Returns:
-        True if the stand-in is in use, False if mmcv's own operators are.
-
-    Raises:
-        ImportError: mmdet was imported first.
-    """
-    loaded = sys.modules.get(_EXTENSION)
-    if loaded is not None:
-        return isinstance(loaded, _StandIn)
-    if importlib.util.find_spec(_EXTENSION) is not None:
-        return False
-    if "mmdet.structures" in sys.modules:
-        # Without operators mmdet imports all the same, and fails when it needs them.
-        raise ImportError(
-            "mmdet was imported before cellseg_mm.ops and has settled for no operators: import "
-            "cellseg_mm.ops first (in a config: first in custom_imports)."
-        )
-    sys.modules[_EXTENSION] = _StandIn()
-    return True
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
@@ -228,13 +197,11 @@ def _unsupported(operator: str) -> NoReturn:
     )
 
 
-class _StandIn(ModuleType):
+class StandIn(ModuleType):
     """The module object that takes the name ``mmcv._ext``."""
 
-    def __init__(self) -> None:
-        super().__init__(_EXTENSION, doc="mmcv's operators on torchvision's kernels (cellseg_mm).")
-        # mmengine asks importlib.util.find_spec whether the extension exists.
-        self.__spec__ = importlib.machinery.ModuleSpec(_EXTENSION, loader=None)
+    def __init__(self, name: str) -> None:
+        super().__init__(name, doc="mmcv's operators on torchvision's kernels (cellseg_mm).")
         self.nms = nms
         self.softnms = softnms
         self.roi_align_forward = roi_align_forward

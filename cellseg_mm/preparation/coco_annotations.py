@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.coco_rle import encode_many
 from cellseg_mm.structures.planes import IntArray, instance_extents
 
@@ -37,7 +38,7 @@ def annotations_from_planes(
     """
     boxes, areas = instance_extents(planes)
     if len(areas) != len(categories) + 1 or not areas[1:].all():
-        raise ValueError(
+        raise UserError(
             f"The planes hold the ids {np.flatnonzero(areas).tolist()}, but each of 1 to "
             f"{len(categories)} must occur."
         )

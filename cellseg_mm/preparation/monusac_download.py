@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.problems import BadFileError, Problem
 
 # The largest region of MoNuSAC has 3 megapixels. Far beyond it, a header is broken or a whole slide
@@ -114,9 +115,9 @@ def read_image(path: Path, tif_order: str = "bgr") -> npt.NDArray[np.uint8]:
             page = tif.pages[0]
             shape, dtype = page.shape, page.dtype
             if len(shape) != 3 or shape[2] not in (3, 4) or dtype != np.uint8:
-                raise ValueError(f"holds {dtype} of shape {shape}, not 8-bit colour")
+                raise UserError(f"holds {dtype} of shape {shape}, not 8-bit colour")
             if shape[0] * shape[1] > _MAX_PIXELS:
-                raise ValueError(f"is {shape[1]}×{shape[0]} pixels, too large for MoNuSAC")
+                raise UserError(f"is {shape[1]}×{shape[0]} pixels, too large for MoNuSAC")
             pixels = page.asarray()
     except (OSError, ValueError, RuntimeError, IndexError, KeyError, MemoryError) as error:
         # tifffile and imagecodecs derive their errors from ValueError and RuntimeError.

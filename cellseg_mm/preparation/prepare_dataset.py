@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.audit import (
     audit_markdown,
     find_warnings,
@@ -86,21 +87,21 @@ class PrepareOptions:
             ValueError: A value is out of its range.
         """
         if not 0 <= self.val_fraction < 1:
-            raise ValueError(f"--val-fraction is {self.val_fraction}; give 0 ≤ fraction < 1.")
+            raise UserError(f"--val-fraction is {self.val_fraction}; give 0 ≤ fraction < 1.")
         if self.folds is not None and self.folds < 2:
-            raise ValueError(f"--folds is {self.folds}; give 2 or more.")
+            raise UserError(f"--folds is {self.folds}; give 2 or more.")
         if self.folds is not None and not 0 <= self.fold < self.folds:
-            raise ValueError(f"--fold is {self.fold}; give 0 to {self.folds - 1}.")
+            raise UserError(f"--fold is {self.fold}; give 0 to {self.folds - 1}.")
         if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}; give 0 or more.")
+            raise UserError(f"--seed is {self.seed}; give 0 or more.")
         if self.workers < 1:
-            raise ValueError(f"--workers is {self.workers}; give 1 or more.")
+            raise UserError(f"--workers is {self.workers}; give 1 or more.")
         if not self.classes or not all(self.classes) or len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"--classes is {','.join(self.classes)!r}; give distinct names.")
+            raise UserError(f"--classes is {','.join(self.classes)!r}; give distinct names.")
         try:
             re.compile(self.group_regex or "")
         except re.error as error:
-            raise ValueError(
+            raise UserError(
                 f"--group-regex {self.group_regex!r} is no regular expression ({error})."
             ) from error
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from cellseg_mm.errors import UserError
+
 
 class Problem(NamedTuple):
     """One thing that keeps a data set from being prepared.
@@ -24,7 +26,7 @@ class Problem(NamedTuple):
         return f"{self.path}: {self.what}; {self.remedy}."
 
 
-class BadFileError(ValueError):
+class BadFileError(UserError):
     """One raw file cannot be used."""
 
     def __init__(self, path: Path, what: str, remedy: str) -> None:
@@ -35,7 +37,7 @@ class BadFileError(ValueError):
         return str(self.problem)
 
 
-class InputError(ValueError):
+class InputError(UserError):
     """The input cannot be prepared; `problems` lists every reason that was found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from cellseg_mm.errors import UserError
+
 # libtiff's default strip holds about this much; OpenCV, and so the genuine files, keep to it.
 _STRIP_BYTES = 8192
 
@@ -35,7 +37,7 @@ def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
         rgb: (H, W, 3) uint8, red first.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-        raise ValueError(
+        raise UserError(
             f"An image is (H, W, 3) uint8, got {rgb.dtype} of shape {rgb.shape} for {path}."
         )
     height, width, _ = rgb.shape

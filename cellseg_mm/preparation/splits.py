@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.problems import BadFileError
 
 FloatArray = npt.NDArray[np.float64]
@@ -109,7 +110,7 @@ def draw_folds(
     row_of_group = {group: row for row, group in enumerate(group_names)}
     group_of_image = [row_of_group[group] for group in groups]
     if len(group_names) < parts:
-        raise ValueError(
+        raise UserError(
             f"{parts} folds need at least {parts} images or patients, but there are "
             f"{len(group_names)}: take fewer folds."
         )

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.planes import InstanceCrop
 
 EPITHELIAL, LYMPHOCYTE, NEUTROPHIL, MACROPHAGE = CLASS_IDS = (1, 2, 3, 4)
@@ -427,9 +428,9 @@ def synthesize_image(
         ValueError: The image is too small, or the number of cells negative.
     """
     if min(height, width) < 16:
-        raise ValueError(f"An image of {width}×{height} pixels is too small: take 16 or more.")
+        raise UserError(f"An image of {width}×{height} pixels is too small: take 16 or more.")
     if cells < 0:
-        raise ValueError(f"The number of cells is {cells}, but must not be negative.")
+        raise UserError(f"The number of cells is {cells}, but must not be negative.")
     tissue = _Tissue(rng, height, width)
     tissue.shed_red_cells(rng, int(rng.poisson(height * width / 12_000)))
     scale = min(1.0, np.sqrt(_FILLABLE_SHARE * height * width / (_TYPICAL_AREA * max(cells, 1))))

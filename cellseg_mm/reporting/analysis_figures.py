@@ -9,11 +9,12 @@ import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cellseg_mm.evaluation.average_precision import BinnedPrecision, PrecisionRecall
-from cellseg_mm.evaluation.error_analysis import ErrorAnalysis
-from cellseg_mm.evaluation.error_kinds import ErrorKind
+from cellseg_mm.analysis.errors.average_precision import BinnedPrecision, PrecisionRecall
+from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis
+from cellseg_mm.analysis.errors.error_kinds import ErrorKind
 from cellseg_mm.reporting import colours
 from cellseg_mm.reporting.figure_style import new_figure
+from cellseg_mm.structures.palette import class_colour
 
 _BLUES = LinearSegmentedColormap.from_list("report", ["#ffffff", colours.BLUE])
 
@@ -85,7 +86,7 @@ def _precision_recall(curves: Sequence[PrecisionRecall]) -> Figure:
         axes.plot(
             np.append(0.0, curve.recall),
             np.append(curve.precision[:1], curve.precision),
-            color=colours.class_colour(index),
+            color=class_colour(index),
             linewidth=1.7,
             label=f"{curve.class_name}  {curve.ap:.3f}",
         )
@@ -118,7 +119,7 @@ def _binned(
         axes.plot(
             x,
             [b.ap_by_class[index] for b in bins],
-            color=colours.class_colour(index),
+            color=class_colour(index),
             marker="o",
             markersize=3.5,
             linewidth=1.1,
@@ -140,7 +141,7 @@ def _error_breakdown(analysis: ErrorAnalysis) -> Figure:
     left = np.zeros(len(kinds))
     for index, name in enumerate(analysis.classes):
         counts = np.array([analysis.error_counts[kind][name] for kind in kinds], float)
-        colour = colours.class_colour(index)
+        colour = class_colour(index)
         axes.barh(range(len(kinds)), counts, left=left, color=colour, height=0.62, label=name)
         left += counts
     for row, total in enumerate(left):

@@ -1,14 +1,8 @@
-"""Colours of the report: of classes, of kinds of error, and of figures in light and dark."""
+"""Colours of the report: of kinds of error, and of figures in light and dark."""
 
 from __future__ import annotations
 
-from cellseg_mm.evaluation.error_kinds import ErrorKind
-
-CLASS_COLOURS = (
-    *("#e6553c", "#2882dc", "#dc9a00", "#46aa5a"),
-    *("#9b59b6", "#17a2a2", "#a0643c", "#d8589f"),
-)
-"""Of the classes in their order; used again from the start if there are more."""
+from cellseg_mm.analysis.errors.error_kinds import ErrorKind
 
 FOUND = "found"
 """What a prediction is that is not an error."""
@@ -47,13 +41,3 @@ THEME = {
     SKY: "--sky",
 }
 """Colours of figures that the page replaces, by its CSS variable."""
-
-
-def class_colour(index: int) -> str:
-    """Colour of a class by its index."""
-    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of `#rrggbb`."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

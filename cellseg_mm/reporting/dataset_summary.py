@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import Annotations, read_annotations
 
 
@@ -69,7 +70,7 @@ def summarize_dataset(data_root: Path) -> DatasetSummary:
     try:
         content = json.loads(audit.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"The audit {audit} is not JSON ({error}): prepare the data again."
         ) from error
     return DatasetSummary(parts, _facts(content), list(content.get("warnings", [])))

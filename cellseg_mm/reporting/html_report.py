@@ -8,18 +8,19 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from cellseg_mm.analysis.errors.bootstrap import resampling_units
+from cellseg_mm.analysis.errors.error_analysis import analyse_errors
+from cellseg_mm.analysis.errors.image_matches import SCORE_THRESHOLD
+from cellseg_mm.analysis.errors.metric_intervals import metric_intervals
+from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import read_annotations
-from cellseg_mm.evaluation.error_analysis import analyse_errors
-from cellseg_mm.evaluation.image_matches import SCORE_THRESHOLD
 from cellseg_mm.evaluation.predictions import load_predictions
 from cellseg_mm.reporting import sections
 from cellseg_mm.reporting.analysis_figures import analysis_figures
-from cellseg_mm.reporting.bootstrap import resampling_units
 from cellseg_mm.reporting.dataset_summary import summarize_dataset
 from cellseg_mm.reporting.figure_style import figure_style, write_figures
 from cellseg_mm.reporting.image_browser import browser_data, choose_images
 from cellseg_mm.reporting.learning_figures import learning_figures
-from cellseg_mm.reporting.metric_intervals import metric_intervals
 from cellseg_mm.reporting.page import Section, render_page
 from cellseg_mm.reporting.run_record import (
     RunRecord,
@@ -73,14 +74,12 @@ def write_report(options: ReportOptions, out: Path) -> None:
         ValueError: A file is not what it should be, or the split has no true cells.
     """
     if options.work_dir is not None and not options.work_dir.is_dir():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The work dir {options.work_dir} does not exist: name the folder of a training, or "
             "leave it out."
         )
     if not out.parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {out.parent} does not exist: make it, or change --out."
-        )
+        raise MissingFileError(f"The folder {out.parent} does not exist: make it, or change --out.")
     # A process id in the names: two reports at once do not meet.
     page = out.with_name(f".{out.name}.{os.getpid()}")
     folder = figures_folder(out)
@@ -102,7 +101,7 @@ def _compose(options: ReportOptions, figures: Path) -> str:
     data_root, work_dir = options.data_root, options.work_dir
     annotations = read_annotations(data_root / "annotations" / f"{options.split}.json")
     if not any(annotations.cells.values()):
-        raise ValueError(
+        raise UserError(
             f"{annotations.source} holds no true cells to compare with: choose another --split."
         )
     predictions = load_predictions(options.predictions, annotations)

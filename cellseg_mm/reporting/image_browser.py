@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis, ImageScore
+from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
-from cellseg_mm.evaluation.error_analysis import ErrorAnalysis, ImageScore
-from cellseg_mm.evaluation.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.predictions import Prediction
-from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS, class_colour
+from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS
 from cellseg_mm.reporting.image_files import jpeg_data_uri, read_image
+from cellseg_mm.structures.palette import class_colour
 
 _LONGEST_SIDE = 1600
 _PIXELS_OF_ALL = 9e6

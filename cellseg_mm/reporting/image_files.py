@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from cellseg_mm.errors import MissingFileError, UserError
+
 RgbImage = npt.NDArray[np.uint8]
 
 
@@ -29,12 +31,12 @@ def read_image(data_root: Path, file_name: str) -> RgbImage:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The image {path} does not exist: point --data at the folder that "
             "data_prep/prepare.py wrote."
         ) from None
     except OSError as error:
-        raise ValueError(f"The image {path} cannot be read ({error}): prepare it again.") from error
+        raise UserError(f"The image {path} cannot be read ({error}): prepare it again.") from error
 
 
 def jpeg_data_uri(image: RgbImage, longest_side: int | None = None, quality: int = 85) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from cellseg_mm.reporting.bootstrap import Interval
+from cellseg_mm.analysis.errors.bootstrap import Interval
 
 
 def number(value: float, digits: int = 3) -> str:

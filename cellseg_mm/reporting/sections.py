@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellseg_mm.evaluation.average_precision import BinnedPrecision
-from cellseg_mm.evaluation.error_analysis import ErrorAnalysis, ImageScore
-from cellseg_mm.evaluation.error_kinds import ErrorKind
-from cellseg_mm.evaluation.image_matches import MATCH_IOU
+from cellseg_mm.analysis.errors.average_precision import BinnedPrecision
+from cellseg_mm.analysis.errors.bootstrap import FEW_UNITS, Interval
+from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis, ImageScore
+from cellseg_mm.analysis.errors.error_kinds import ErrorKind
+from cellseg_mm.analysis.errors.image_matches import MATCH_IOU
+from cellseg_mm.analysis.errors.metric_intervals import COCO_CAP, MetricIntervals
+from cellseg_mm.analysis.errors.ranked_predictions import CAP
 from cellseg_mm.reporting.analysis_figures import bin_label, shares_of_truth
-from cellseg_mm.reporting.bootstrap import FEW_UNITS, Interval
 from cellseg_mm.reporting.dataset_summary import DatasetSummary
 from cellseg_mm.reporting.figure_style import inline_svg
 from cellseg_mm.reporting.image_files import jpeg_data_uri
@@ -29,8 +31,6 @@ from cellseg_mm.reporting.markup import (
     table,
     whisker,
 )
-from cellseg_mm.reporting.metric_intervals import COCO_CAP, MetricIntervals
-from cellseg_mm.reporting.ranked_predictions import CAP
 from cellseg_mm.reporting.run_record import RunRecord
 from cellseg_mm.reporting.worst_cells import PREDICTION_COLOUR, TRUTH_COLOUR, CellPicture
 from cellseg_mm.visualization.learning_curves import History

@@ -11,13 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
-from cellseg_mm.evaluation.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.predictions import Prediction
-from cellseg_mm.reporting.colours import rgb
 from cellseg_mm.reporting.image_files import RgbImage, read_image
+from cellseg_mm.structures.cell_crops import cells_from_rles
+from cellseg_mm.structures.palette import rgb
 from cellseg_mm.structures.planes import InstanceCrop
-from cellseg_mm.visualization.outlines import cells_from_rles, draw_outlines
+from cellseg_mm.visualization.outlines import draw_outlines
 
 TRUTH_COLOUR = "#00e5ff"
 PREDICTION_COLOUR = "#fff04d"
@@ -69,7 +70,8 @@ def draw_worst_cells(
     """Cut the worst cells out of their images and draw both outlines.
 
     Args:
-        worst: Errors by kind, as :func:`cellseg_mm.evaluation.error_kinds.worst_cells` gives them.
+        worst: Errors by kind, as
+            :func:`cellseg_mm.analysis.errors.error_kinds.worst_cells` gives them.
         annotations: The truth.
         predictions: The list that the errors' `row` counts in.
         data_root: The folder that holds `images/`.

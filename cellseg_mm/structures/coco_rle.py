@@ -15,6 +15,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_mm.errors import UserError
+
 _FIRST_CHARACTER = 48
 _MAX_CHARACTERS = 7
 """A difference of two 32-bit run lengths needs 33 bits: seven groups of five."""
@@ -41,13 +43,13 @@ def encode_many(run_values: npt.ArrayLike, run_offsets: npt.ArrayLike) -> list[s
     offsets = np.asarray(run_offsets, np.int64)
     lengths = np.diff(offsets)
     if not offsets.size or offsets[0] != 0 or offsets[-1] != runs.size or (lengths < 0).any():
-        raise ValueError(
+        raise UserError(
             f"The offsets of the runs must rise from 0 to {runs.size}, the number of runs."
         )
     if not runs.size:
         return [""] * len(lengths)
     if runs.min() < 0 or runs.max() >> 32:
-        raise ValueError("A run length must lie between 0 and 2**32 - 1.")
+        raise UserError("A run length must lie between 0 and 2**32 - 1.")
 
     place = np.arange(runs.size) - np.repeat(offsets[:-1], lengths)
     values = runs.copy()
@@ -147,19 +149,19 @@ def decode_many(
     try:
         raw = np.frombuffer("".join(counts).encode("ascii"), np.uint8).astype(np.int64)
     except UnicodeEncodeError:
-        raise ValueError("The counts hold a character outside COCO's alphabet.") from None
+        raise UserError("The counts hold a character outside COCO's alphabet.") from None
     raw -= _FIRST_CHARACTER
     if not raw.size:
         return np.zeros(0, np.int64), np.zeros(len(ends), np.int64)
     if raw.min() < 0 or raw.max() > 0x3F:
-        raise ValueError("The counts hold a character outside COCO's alphabet.")
+        raise UserError("The counts hold a character outside COCO's alphabet.")
     if (raw[ends[1:][np.diff(ends) > 0] - 1] >= 0x20).any():
-        raise ValueError("The counts end within a run.")
+        raise UserError("The counts end within a run.")
     last = np.flatnonzero(raw < 0x20)
     starts = np.concatenate([[0], last[:-1] + 1])
     sizes = last + 1 - starts
     if sizes.max() > _MAX_CHARACTERS:
-        raise ValueError("The counts hold a run of more than 32 bits.")
+        raise UserError("The counts hold a run of more than 32 bits.")
     group = np.arange(raw.size) - np.repeat(starts, sizes)
     runs = np.add.reduceat((raw & 0x1F) << (5 * group), starts)
     negative = (raw[last] & 0x10) != 0
@@ -176,7 +178,7 @@ def decode_many(
         before = sums[heads] - runs[chosen[heads]]
         runs[chosen] = sums - np.repeat(before, np.diff(heads, append=len(chosen)))
     if runs.min() < 0 or runs.max() >> 32:
-        raise ValueError("The counts hold a run that is negative or of more than 32 bits.")
+        raise UserError("The counts hold a run that is negative or of more than 32 bits.")
     return runs, offsets
 
 

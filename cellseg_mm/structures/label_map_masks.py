@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import mmcv
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.ops.roi_align_planes import roi_align_planes
-from cellseg_mm.structures.planes import InstanceCrop, instance_extents, pack_planes
-
-import mmcv
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmdet.structures.mask.structures import BaseInstanceMasks
+from torch import Tensor
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.ops.roi_align_planes import roi_align_planes
+from cellseg_mm.structures.planes import InstanceCrop, instance_extents, pack_planes
 
 Array = npt.NDArray[Any]
 
@@ -44,13 +43,13 @@ class LabelMapMasks(BaseInstanceMasks):
 
     def __init__(self, planes: Array | Tensor, ids: Array | Tensor | Sequence[int]) -> None:
         if planes.ndim != 3:
-            raise ValueError(f"planes must be (P, H, W), but have the shape {tuple(planes.shape)}.")
+            raise UserError(f"planes must be (P, H, W), but have the shape {tuple(planes.shape)}.")
         if not isinstance(ids, Tensor):
             ids = np.asarray(ids, np.int64)
         if ids.ndim != 1:
-            raise ValueError(f"ids must be (N,), but have the shape {tuple(ids.shape)}.")
+            raise UserError(f"ids must be (N,), but have the shape {tuple(ids.shape)}.")
         if isinstance(ids, np.ndarray) and ids.size and ids.min() < 1:
-            raise ValueError(f"ids must be positive (0 is background), but one is {ids.min()}.")
+            raise UserError(f"ids must be positive (0 is background), but one is {ids.min()}.")
         self.planes: Any = planes
         self.ids: Any = ids
 
@@ -151,7 +150,7 @@ class LabelMapMasks(BaseInstanceMasks):
             ValueError: The interpolation is not "nearest": ids cannot be averaged.
         """
         if interpolation != "nearest":
-            raise ValueError(
+            raise UserError(
                 f"interpolation={interpolation!r} would mix instance ids: label maps are resized "
                 "with 'nearest'."
             )
@@ -168,7 +167,7 @@ class LabelMapMasks(BaseInstanceMasks):
             ValueError: ``pad_val`` is not 0.
         """
         if pad_val != 0:
-            raise ValueError(f"pad_val={pad_val}: label maps can only be padded with background.")
+            raise UserError(f"pad_val={pad_val}: label maps can only be padded with background.")
         if tuple(out_shape) == (self.height, self.width):
             return self
         return self.expand(*out_shape, 0, 0)
@@ -196,7 +195,7 @@ class LabelMapMasks(BaseInstanceMasks):
         y1, y2 = np.clip(bbox[1::2], 0, self.height)
         planes = self.planes[:, y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
         if 0 in planes.shape[1:]:
-            raise ValueError(
+            raise UserError(
                 f"The box {bbox} lies outside the image of {self.height}×{self.width} pixels."
             )
         return LabelMapMasks(planes, self.ids)
@@ -223,14 +222,14 @@ class LabelMapMasks(BaseInstanceMasks):
         """
         self._check_border(border_value)
         if direction not in ("horizontal", "vertical", "both"):
-            raise ValueError(f"direction={direction!r} is none of horizontal, vertical, both.")
+            raise UserError(f"direction={direction!r} is none of horizontal, vertical, both.")
         right, down = {
             "both": offset,
             "horizontal": (offset, 0),
             "vertical": (0, offset),
         }[direction]
         if right != int(right) or down != int(down):
-            raise ValueError(f"offset={offset}: label maps are shifted by whole pixels only.")
+            raise UserError(f"offset={offset}: label maps are shifted by whole pixels only.")
         right, down = int(right), int(down)
         host = self.numpy()
         height, width = out_shape
@@ -324,7 +323,7 @@ class LabelMapMasks(BaseInstanceMasks):
             ValueError: Another type of box than horizontal ones is asked for.
         """
         if dst_type not in ("hbb", "hbox", HorizontalBoxes):
-            raise ValueError(f"dst_type={dst_type!r}: label maps give horizontal boxes ('hbox').")
+            raise UserError(f"dst_type={dst_type!r}: label maps give horizontal boxes ('hbox').")
         return HorizontalBoxes(self._extents()[0].astype(np.float32))
 
     def to_ndarray(self) -> npt.NDArray[np.uint8]:
@@ -356,10 +355,10 @@ class LabelMapMasks(BaseInstanceMasks):
             ValueError: There is nothing to concatenate, or the sizes differ.
         """
         if not masks:
-            raise ValueError("There are no masks to concatenate: pass at least one.")
+            raise UserError("There are no masks to concatenate: pass at least one.")
         shapes = {(m.height, m.width) for m in masks}
         if len(shapes) > 1:
-            raise ValueError(f"Masks of the sizes {sorted(shapes)} cannot be concatenated.")
+            raise UserError(f"Masks of the sizes {sorted(shapes)} cannot be concatenated.")
         first = masks[0]
         if all(m.planes is first.planes for m in masks):
             if isinstance(first.ids, Tensor):
@@ -399,4 +398,4 @@ class LabelMapMasks(BaseInstanceMasks):
     @staticmethod
     def _check_border(border_value: int) -> None:
         if border_value != 0:
-            raise ValueError(f"border_value={border_value}: only background (0) can come in.")
+            raise UserError(f"border_value={border_value}: only background (0) can come in.")

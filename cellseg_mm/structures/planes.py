@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from cellseg_mm.errors import MissingFileError, UserError
+
 IntArray = npt.NDArray[np.integer]
 
 
@@ -128,16 +130,16 @@ def read_planes(path: Path | str) -> npt.NDArray[np.int32]:
     try:
         pages = tifffile.imread(path)
     except FileNotFoundError:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The label file {path} does not exist: run data_prep/prepare.py, or set `data_root`."
         ) from None
     except Exception as error:  # damaged headers and every codec have exceptions of their own
-        raise ValueError(
+        raise UserError(
             f"{path} is not a readable label file ({error}): write it again with "
             "data_prep/prepare.py."
         ) from error
     if pages.ndim not in (2, 3) or pages.dtype.kind not in "ui":
-        raise ValueError(
+        raise UserError(
             f"{path} holds {pages.dtype} values of shape {pages.shape}, but planes are (P, H, W) "
             "integers: write it again with data_prep/prepare.py."
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.coco_rle import encode_foreground
 from cellseg_mm.structures.mask_pasting import (
     PIXELS_AT_ONCE,
@@ -53,7 +54,7 @@ class ProbabilityMasks:
         """
         sizes = {(m.height, m.width) for m in masks}
         if len(sizes) != 1:
-            raise ValueError(f"Masks of one image size can be concatenated, but got {sizes}.")
+            raise UserError(f"Masks of one image size can be concatenated, but got {sizes}.")
         filled = [m for m in masks if len(m)] or masks[:1]  # grids of none have no size to fit
         return ProbabilityMasks(
             torch.cat([m.grids for m in filled]),

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from cellseg_mm.errors import UserError
+
 
 class RLEMasks:
     """N masks of one image, each a COCO RLE string: about 100 bytes instead of H × W.
@@ -66,7 +68,7 @@ class RLEMasks:
         """
         sizes = {(m.height, m.width) for m in masks}
         if len(sizes) != 1:
-            raise ValueError(f"Masks of one image size can be concatenated, but got {sizes}.")
+            raise UserError(f"Masks of one image size can be concatenated, but got {sizes}.")
         return RLEMasks([c for m in masks for c in m.counts], masks[0].height, masks[0].width)
 
     def to_ndarray(self) -> npt.NDArray[np.uint8]:

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from cellseg_mm.errors import UserError
+
 Record = dict[str, float]
 FloatArray = npt.NDArray[np.float64]
 
@@ -131,7 +133,7 @@ def draw_learning_curves(history: History, path: Path | str) -> None:
         ValueError: The history is empty.
     """
     if not history:
-        raise ValueError("There are no learning curves to draw: the history is empty.")
+        raise UserError("There are no learning curves to draw: the history is empty.")
     # A figure of its own, without pyplot: that would keep global state in the training process.
     figure = Figure(figsize=(16, 4.8), layout="constrained")
     rate, loss, score = figure.subplots(1, 3)

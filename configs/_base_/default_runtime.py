@@ -1,14 +1,4 @@
-custom_imports = dict(
-    imports=[
-        "cellseg_mm.ops",
-        "cellseg_mm.datasets",
-        "cellseg_mm.models",
-        "cellseg_mm.evaluation.register",
-        "cellseg_mm.engine",
-        "mmpretrain.models",
-    ],
-    allow_failed_imports=False,
-)
+custom_imports = dict(imports=["cellseg_mm.register"], allow_failed_imports=False)
 default_scope = "mmdet"
 
 default_hooks = dict(

@@ -1,11 +1,10 @@
 """Parameters and GFLOPs against counts by hand."""
 
 import pytest
+from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from cellseg_mm.ablation.model_cost import measure_model
-
-from mmdet.registry import MODELS
 
 
 def test_a_model_of_one_convolution():

@@ -5,17 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.models.task_modules import AnchorGenerator
 from torchvision.ops import box_iou
 
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.analysis.anchor_fit import (
     AnchorLevel,
     best_anchor_ious,
     kmeans_anchors,
     square_levels,
 )
-
-from mmdet.models.task_modules import AnchorGenerator
 
 STRIDES = [4, 8, 16]
 

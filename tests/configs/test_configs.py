@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from cellseg_mm.engine.run_config import load_config
-from cellseg_mm.models.parameter_count import PARAMETER_LIMIT, trainable_parameters
+from cellseg_mm.runs.parameter_count import PARAMETER_LIMIT, trainable_parameters
+from cellseg_mm.runs.run_config import load_config
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmdet.registry import MODELS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 

@@ -11,7 +11,7 @@ import yaml
 from mmengine.config import Config
 
 from cellseg_mm.ablation.ladder import read_ladder
-from cellseg_mm.engine.run_config import load_config
+from cellseg_mm.runs.run_config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LADDERS = [CONFIGS / "ablations" / f"dense_{name}.yaml" for name in ("monusac", "consep")]

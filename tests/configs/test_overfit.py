@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import torch
+from mmdet.registry import MODELS
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from cellseg_mm.engine.run_config import load_config
 from cellseg_mm.evaluation.cell_coco_metric import CellCocoMetric
-
-from mmdet.registry import MODELS
+from cellseg_mm.runs.run_config import load_config
 
 
 def test_one_image_to_an_ap50_over_09(

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.datasets.transforms import Albu
+from mmdet.structures.mask import BitmapMasks
 
 from cellseg_mm.datasets.transforms.albu_label_maps import AlbuLabelMaps
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-
-from mmdet.datasets.transforms import Albu
-from mmdet.structures.mask import BitmapMasks
 
 
 def sample(bitmaps: np.ndarray, image: np.ndarray | None = None) -> dict[str, Any]:

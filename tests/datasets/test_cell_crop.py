@@ -9,13 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.models.task_modules import MaxIoUAssigner
 from mmengine.structures import InstanceData
 
 from cellseg_mm.datasets.transforms.cell_crop import CellCrop
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-
-from mmdet.datasets.transforms import PackDetInputs
-from mmdet.models.task_modules import MaxIoUAssigner
 
 
 def sample(planes: np.ndarray, labels: list[int] | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cellseg_mm.engine.atomic_backend import AtomicLocalBackend
-from cellseg_mm.engine.hooks import ResumableEarlyStoppingHook
+from cellseg_mm.engine.hooks.resumable_early_stopping_hook import ResumableEarlyStoppingHook
 
 
 class ToyModel(BaseModel):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 import timm
+from mmdet.engine.optimizers import LearningRateDecayOptimizerConstructor
 from mmengine.optim import build_optim_wrapper
+from mmpretrain.models import ConvNeXt
 from torch import nn
 
 import cellseg_mm.engine.layer_decay  # noqa: F401  (registers the constructor)
 from cellseg_mm.engine.layer_decay import layer_of_parameter
-
-from mmdet.engine.optimizers import LearningRateDecayOptimizerConstructor
-from mmpretrain.models import ConvNeXt
 
 TINY = {"depths": [1, 1, 4, 1], "channels": [8, 16, 24, 32]}
 

@@ -13,17 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from mmdet.registry import HOOKS
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-import cellseg_mm.ops  # noqa: F401  isort: skip  (before mmdet: it makes mmcv.ops importable)
 from cellseg_mm.datasets.cell_dataset import CellDataset
 from cellseg_mm.engine.hooks.overlay_hook import OverlayHook
 from cellseg_mm.structures.planes import write_planes
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmdet.registry import HOOKS
-from mmdet.structures import DetDataSample
 
 HEIGHT, WIDTH = 1200, 500  # large enough not to be enlarged
 BOXES = [(10, 20, 60, 90), (100, 200, 160, 230)]  # xyxy, half-open

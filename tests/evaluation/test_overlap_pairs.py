@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, mask_overlap_pairs, overlap_pairs
-from cellseg_mm.evaluation.rle_pixels import RlePixels, rle_pixels
+from cellseg_mm.structures.rle_pixels import RlePixels, rle_pixels
 
 MAPS = hnp.arrays(np.int32, (6, 7), elements=st.sampled_from([0, 0, 1, 2, 5, 70_000]))
 

@@ -14,7 +14,7 @@ from matplotlib.path import Path as Ring
 from scipy import ndimage
 
 from cellseg_mm.inference.cell_geojson import CellGeoJsonWriter, cell_geometry
-from cellseg_mm.inference.seams import DetectedCell
+from cellseg_mm.models.test_time.seams import DetectedCell
 
 
 def cell(bitmap: np.ndarray, left: int = 0, top: int = 0) -> DetectedCell:

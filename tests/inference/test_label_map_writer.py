@@ -11,8 +11,8 @@ import tifffile
 from cellseg_mm.evaluation.label_map import label_map_from_predictions
 from cellseg_mm.inference import label_map_writer
 from cellseg_mm.inference.label_map_writer import write_label_map
-from cellseg_mm.inference.seams import DetectedCell
-from cellseg_mm.inference.tiles import FoundCells, encode_cells
+from cellseg_mm.models.test_time.seams import DetectedCell
+from cellseg_mm.models.test_time.tiles import FoundCells, encode_cells
 
 
 def random_cells(

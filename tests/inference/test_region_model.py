@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from cellseg_mm.engine.run_config import load_config
 from cellseg_mm.inference.region_model import RegionModel
-
-from mmdet.registry import MODELS
+from cellseg_mm.runs.run_config import load_config
 
 
 @pytest.fixture(scope="module")

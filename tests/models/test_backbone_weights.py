@@ -10,13 +10,12 @@ import pytest
 import timm
 import torch
 import torchvision
+from mmpretrain.models import ConvNeXt
 from safetensors.torch import save_file
 from torch import nn
 
 import cellseg_mm.models.backbone_weights as backbone_weights
 from cellseg_mm.models.backbone_weights import BackboneWeights
-
-from mmpretrain.models import ConvNeXt
 
 TINY: dict[str, Any] = {"depths": [1, 1, 2, 1], "channels": [8, 16, 24, 32]}
 IMAGE = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.structures import InstanceData
-from pycocotools import mask as coco_mask
-
-from cellseg_mm.engine.run_config import load_config
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.rle_masks import RLEMasks
-
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
+
+from cellseg_mm.runs.run_config import load_config
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.rle_masks import RLEMasks
 
 HEIGHT, WIDTH, CHANNELS = 64, 96, 8
 STOCK = {"CellMaskHead": "FCNMaskHead", "CellHTCMaskHead": "HTCMaskHead"}

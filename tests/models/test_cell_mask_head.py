@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
@@ -12,10 +15,6 @@ from pycocotools import mask as coco_mask
 from cellseg_mm.models.cell_mask_head import CellMaskHead
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from mmdet.models.task_modules.samplers import SamplingResult
-from mmdet.structures.mask import BitmapMasks
 
 HEIGHT, WIDTH = 90, 120
 

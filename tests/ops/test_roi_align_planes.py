@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import mmcv.ops
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellseg_mm.ops.roi_align_planes import roi_align_planes
-
-import mmcv.ops
 
 
 @settings(max_examples=60, deadline=None)

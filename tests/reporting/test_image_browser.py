@@ -1,7 +1,7 @@
 """Which images the browser shows, and the verdicts on their cells."""
 
+from cellseg_mm.analysis.errors.error_analysis import ImageScore, analyse_errors
 from cellseg_mm.evaluation.annotations import read_annotations
-from cellseg_mm.evaluation.error_analysis import ImageScore, analyse_errors
 from cellseg_mm.evaluation.predictions import load_predictions
 from cellseg_mm.reporting.image_browser import browser_data, choose_images
 

@@ -2,7 +2,7 @@
 
 import json
 
-from cellseg_mm.reporting.bootstrap import Interval
+from cellseg_mm.analysis.errors.bootstrap import Interval
 from cellseg_mm.reporting.markup import interval_text, number, table, whisker
 from cellseg_mm.reporting.page import script_json
 

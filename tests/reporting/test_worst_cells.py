@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellseg_mm.analysis.errors.error_analysis import analyse_errors
+from cellseg_mm.analysis.errors.error_kinds import ErrorKind
 from cellseg_mm.evaluation.annotations import read_annotations
-from cellseg_mm.evaluation.error_analysis import analyse_errors
-from cellseg_mm.evaluation.error_kinds import ErrorKind
 from cellseg_mm.evaluation.predictions import load_predictions
-from cellseg_mm.reporting.colours import rgb
 from cellseg_mm.reporting.worst_cells import (
     PREDICTION_COLOUR,
     TRUTH_COLOUR,
@@ -17,6 +16,7 @@ from cellseg_mm.reporting.worst_cells import (
     crop_window,
     draw_worst_cells,
 )
+from cellseg_mm.structures.palette import rgb
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.structures.mask import BitmapMasks
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.structures import InstanceData
 
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-
-from mmdet.structures.mask import BitmapMasks
-from mmdet.visualization import DetLocalVisualizer
 
 # Sizes in which OpenCV's nearest-neighbour resizing and shifting is exercised well.
 SIDE = st.integers(1, 40)

@@ -6,13 +6,11 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
-import cellseg_mm.ops  # noqa: F401
 from cellseg_mm.structures.mask_pasting import paste_masks
 from cellseg_mm.structures.rle_masks import RLEMasks
-
-from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
 
 def stock_strings(

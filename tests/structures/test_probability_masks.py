@@ -7,12 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.structures.mask_pasting import paste_masks
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
-
-from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
 
 def random_masks(seed: int, count: int, height: int, width: int) -> ProbabilityMasks:

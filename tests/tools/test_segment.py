@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from pycocotools import mask as coco_mask
-
-from mmdet.registry import MODELS
 
 CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 FEW = "model.test_cfg.rcnn.max_per_img=40"

@@ -9,12 +9,12 @@ from subprocess import CompletedProcess
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from cellseg_mm.engine.evaluation_run import load_weights, use_test_time
-from cellseg_mm.engine.run_config import load_config
-
-from mmdet.registry import MODELS
+from cellseg_mm.runs.checkpoint_weights import load_weights
+from cellseg_mm.runs.run_config import load_config
+from cellseg_mm.runs.test_time_settings import use_test_time
 
 CONFIG = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 # Low scores and wild boxes of random weights, and few of them.

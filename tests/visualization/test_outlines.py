@@ -11,13 +11,9 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
+from cellseg_mm.structures.cell_crops import cells_from_planes, cells_from_rles
 from cellseg_mm.structures.planes import InstanceCrop
-from cellseg_mm.visualization.outlines import (
-    cells_from_planes,
-    cells_from_rles,
-    draw_outlines,
-    outline,
-)
+from cellseg_mm.visualization.outlines import draw_outlines, outline
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 BITMAPS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))

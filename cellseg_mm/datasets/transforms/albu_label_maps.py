@@ -14,14 +14,13 @@ import albumentations
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import instance_extents
-
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.planes import instance_extents
 
 
 @TRANSFORMS.register_module()
@@ -64,7 +63,7 @@ class AlbuLabelMaps(BaseTransform):
 
     def __init__(self, transforms: list[dict[str, Any]], min_area: int = 1) -> None:
         if min_area < 1:
-            raise ValueError(f"min_area={min_area}: it counts pixels, so set 1 or more.")
+            raise UserError(f"min_area={min_area}: it counts pixels, so set 1 or more.")
         self.transforms = copy.deepcopy(transforms)
         self.min_area = min_area
         pipeline = [_build(transform) for transform in transforms]
@@ -119,21 +118,21 @@ class AlbuLabelMaps(BaseTransform):
 def _build(config: dict[str, Any]) -> Any:
     """Build a transform from its config, refusing what Albumentations would only warn about."""
     if not isinstance(config, dict) or not isinstance(config.get("type"), str):
-        raise ValueError(f"A transform is a dict with the key 'type', but got {config!r}.")
+        raise UserError(f"A transform is a dict with the key 'type', but got {config!r}.")
     arguments = dict(config)
     name = arguments.pop("type")
     cls = getattr(albumentations, name, None)
     if not (
         inspect.isclass(cls) and issubclass(cls, (albumentations.BasicTransform, _COMPOSITION))
     ):
-        raise ValueError(
+        raise UserError(
             f"Albumentations {albumentations.__version__} has no transform {name!r}"
             f"{_nearest(name, dir(albumentations))}."
         )
     known = set(inspect.signature(cls.__init__).parameters) - {"self"}
     for argument in arguments:
         if argument not in known:
-            raise ValueError(
+            raise UserError(
                 f"{name} has no argument {argument!r}{_nearest(argument, known)}; it takes "
                 f"{', '.join(sorted(known))}."
             )
@@ -144,7 +143,7 @@ def _build(config: dict[str, Any]) -> Any:
         try:
             return cls(**arguments)
         except (ValueError, TypeError, UserWarning) as error:
-            raise ValueError(f"{name} cannot be built from {config}: {error}") from error
+            raise UserError(f"{name} cannot be built from {config}: {error}") from error
 
 
 def _check_mask_arguments(transform: Any) -> None:
@@ -156,7 +155,7 @@ def _check_mask_arguments(transform: Any) -> None:
     ):
         value = getattr(transform, argument, good[0])
         if value not in good:
-            raise ValueError(
+            raise UserError(
                 f"{type(transform).__name__}({argument}={value}) would spoil the instances of a "
                 f"label map: leave it at {good[0]}."
             )

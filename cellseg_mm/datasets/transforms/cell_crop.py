@@ -8,14 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import instance_extents
-
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.planes import instance_extents
 
 Array = npt.NDArray[Any]
 
@@ -77,12 +76,12 @@ class CellCrop(BaseTransform):
     ) -> None:
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         if min(self.size) < 1:
-            raise ValueError(f"size={size}: height and width must be 1 pixel or more.")
+            raise UserError(f"size={size}: height and width must be 1 pixel or more.")
         if not 0 < scale_range[0] <= scale_range[1]:
-            raise ValueError(f"scale_range={scale_range}: give (smallest, largest), above 0.")
+            raise UserError(f"scale_range={scale_range}: give (smallest, largest), above 0.")
         for name, share in (("rare_prob", rare_prob), ("min_visible", min_visible)):
             if not 0 <= share <= 1:
-                raise ValueError(f"{name}={share}: it is a share, so set 0 to 1.")
+                raise UserError(f"{name}={share}: it is a share, so set 0 to 1.")
         self.scale_range = scale_range
         self.rare_prob = rare_prob
         self.min_visible = min_visible

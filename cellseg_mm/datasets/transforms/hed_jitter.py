@@ -7,11 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
+
+from cellseg_mm.errors import UserError
 
 # Optical densities of haematoxylin, eosin and DAB in red, green and blue: A. C. Ruifrok and
 # D. A. Johnston, "Quantification of histochemical staining by color deconvolution", Analytical and
@@ -55,11 +54,11 @@ class HEDJitter(BaseTransform):
 
     def __init__(self, scale: float = 0.2, shift: float = 0.02, prob: float = 0.5) -> None:
         if not 0 <= scale < 1:
-            raise ValueError(f"scale={scale}: set 0 to below 1, so that no stain turns negative.")
+            raise UserError(f"scale={scale}: set 0 to below 1, so that no stain turns negative.")
         if shift < 0:
-            raise ValueError(f"shift={shift}: it is the width of a range, so set 0 or more.")
+            raise UserError(f"shift={shift}: it is the width of a range, so set 0 or more.")
         if not 0 <= prob <= 1:
-            raise ValueError(f"prob={prob}: it is a share, so set 0 to 1.")
+            raise UserError(f"prob={prob}: it is a share, so set 0 to 1.")
         self.scale = scale
         self.shift = shift
         self.prob = prob

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import read_planes
-
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.planes import read_planes
 
 
 @TRANSFORMS.register_module()
@@ -42,13 +41,13 @@ class LoadCellLabels(BaseTransform):
             ValueError: The image has no label file, or the planes have another size than the image.
         """
         if "label_path" not in results:
-            raise ValueError(
+            raise UserError(
                 f"{results['img_path']} has no label file: it belongs to a split without truth, "
                 "which can be predicted but neither trained on nor scored."
             )
         planes = read_planes(results["label_path"])
         if planes.shape[1:] != (results["height"], results["width"]):
-            raise ValueError(
+            raise UserError(
                 f"{results['label_path']} is {planes.shape[1]}×{planes.shape[2]}, but its image is "
                 f"{results['height']}×{results['width']}: prepare the data set again."
             )

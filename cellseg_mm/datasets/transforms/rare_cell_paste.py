@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-import cellseg_mm.ops  # noqa: F401  (before mmdet: it makes mmcv.ops importable)
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
-
 from mmcv.transforms.base import BaseTransform
 from mmdet.registry import TRANSFORMS
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
 
 Array = npt.NDArray[Any]
 
@@ -95,11 +94,11 @@ class RareCellPaste(BaseTransform):
     ) -> None:
         for name, count in (("max_cells", max_cells), ("bank_size", bank_size)):
             if count < 1:
-                raise ValueError(f"{name}={count}: it counts cells, so set 1 or more.")
+                raise UserError(f"{name}={count}: it counts cells, so set 1 or more.")
         if not 0 <= rare_below <= 1:
-            raise ValueError(f"rare_below={rare_below}: it is a share, so set 0 to 1.")
+            raise UserError(f"rare_below={rare_below}: it is a share, so set 0 to 1.")
         if not 0 <= max_cover <= 0.5:
-            raise ValueError(f"max_cover={max_cover}: most of a cell must stay, so set 0 to 0.5.")
+            raise UserError(f"max_cover={max_cover}: most of a cell must stay, so set 0 to 0.5.")
         self.max_cells = max_cells
         self.rare_below = rare_below
         self.max_cover = max_cover

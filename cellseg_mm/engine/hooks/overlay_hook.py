@@ -13,9 +13,10 @@ import numpy.typing as npt
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.structures.cell_crops import cells_from_planes, cells_from_rles
 from cellseg_mm.structures.planes import read_planes
-from cellseg_mm.visualization.outlines import cells_from_planes, cells_from_rles
 from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
 
 _GREY = [(90, 90, 90)]
@@ -42,7 +43,7 @@ class OverlayHook(Hook):
 
     def __init__(self, num_images: int = 4, score_thr: float = 0.5) -> None:
         if num_images < 0:
-            raise ValueError(f"num_images={num_images} of OverlayHook must be 0 or more.")
+            raise UserError(f"num_images={num_images} of OverlayHook must be 0 or more.")
         self.num_images = num_images
         self.score_thr = score_thr
         self._waiting: dict[int, dict[str, Any]] = {}
@@ -127,7 +128,7 @@ def _prediction_panel(output: Any, height: int, width: int, score_thr: float) ->
 def _read_rgb(path: str) -> npt.NDArray[np.uint8]:
     image = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f"{path} is not an image that can be read.")
+        raise UserError(f"{path} is not an image that can be read.")
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 

@@ -1,0 +1,1 @@
+"""What a model gets wrong, and how sure its scores are."""

@@ -1,0 +1,181 @@
+"""What a model gets wrong, ready to be drawn: all analyses of one set of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.analysis.errors.average_precision import (
+    BinnedPrecision,
+    PrecisionRecall,
+    precision_by_crowding,
+    precision_by_size,
+    precision_recall_curves,
+)
+from cellseg_mm.analysis.errors.confusion_matrix import confusion_matrix
+from cellseg_mm.analysis.errors.error_kinds import (
+    CellError,
+    ErrorKind,
+    ap_gains,
+    count_errors,
+    find_errors,
+    worst_cells,
+)
+from cellseg_mm.analysis.errors.image_matches import SCORE_THRESHOLD, ImageMatches, match_images
+from cellseg_mm.evaluation.annotations import Annotations
+from cellseg_mm.evaluation.cell_metrics import ImageStatistics
+from cellseg_mm.evaluation.predictions import Prediction
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """How well one image went.
+
+    Attributes:
+        image_id: COCO image id.
+        file_name: As the annotation file has it.
+        pq: PQ of the sure predictions as one label map, all cells as one class.
+        truth_cells: Number of true cells.
+        predicted_cells: Number of predicted cells in the label map.
+        matched: Pairs with IoU > 0.5.
+    """
+
+    image_id: int
+    file_name: str
+    pq: float
+    truth_cells: int
+    predicted_cells: int
+    matched: int
+
+
+def worst_images(matches: Iterable[ImageMatches], number: int | None = None) -> list[ImageScore]:
+    """Images by rising PQ, at equal PQ the one with more unmatched cells first.
+
+    Args:
+        matches: The images.
+        number: How many; None gives all.
+
+    Returns:
+        The scores. Images without true and predicted cells have no PQ and are left out.
+    """
+    scores = [
+        ImageScore(
+            image_id=image.image_id,
+            file_name=image.file_name,
+            pq=image.statistics.binary_pq,
+            truth_cells=int(image.statistics.truth_cells[0]),
+            predicted_cells=int(image.statistics.predicted_cells[0]),
+            matched=int(image.statistics.matched[0]),
+        )
+        for image in matches
+    ]
+    defined = [score for score in scores if not np.isnan(score.pq)]
+    defined.sort(key=lambda s: (s.pq, 2 * s.matched - s.truth_cells - s.predicted_cells))
+    return defined[:number]
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorAnalysis:
+    """Everything above for one set of predictions.
+
+    Attributes:
+        classes: C names, in the order of the category ids.
+        score_threshold: Least score of a sure prediction.
+        confusion: (C + 1, C + 1): see :func:`confusion_matrix`.
+        curves: See :func:`precision_recall_curves`, at IoU 0.5.
+        by_size: See :func:`precision_by_size`.
+        by_crowding: See :func:`precision_by_crowding`.
+        error_counts: See :func:`count_errors`.
+        ap_gains: See :func:`ap_gains`.
+        images: All images, worst first: see :func:`worst_images`.
+        worst: See :func:`worst_cells`.
+        matches: What all of this was worked out from: see :func:`match_images`.
+        errors: All errors: see :func:`find_errors`.
+    """
+
+    classes: tuple[str, ...]
+    score_threshold: float
+    confusion: npt.NDArray[np.int64]
+    curves: list[PrecisionRecall]
+    by_size: list[BinnedPrecision]
+    by_crowding: list[BinnedPrecision]
+    error_counts: dict[ErrorKind, dict[str, int]]
+    ap_gains: dict[ErrorKind, float]
+    images: list[ImageScore]
+    worst: dict[ErrorKind, list[CellError]]
+    matches: list[ImageMatches]
+    errors: list[CellError]
+
+    @property
+    def statistics(self) -> dict[int, ImageStatistics]:
+        """Sums for the cell metrics by image id, in order of the ids."""
+        return {image.image_id: image.statistics for image in self.matches}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings for JSON; NaN and infinity become None.
+
+        The matches and the list of all errors are left out.
+        """
+        names = [name for name in self.__dataclass_fields__ if name not in ("matches", "errors")]
+        plain = {}
+        for name in names:
+            plain[name] = _plain(getattr(self, name))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def analyse_errors(
+    annotations: Annotations,
+    predictions: Sequence[Prediction],
+    score_threshold: float = SCORE_THRESHOLD,
+    worst: int = 12,
+) -> ErrorAnalysis:
+    """Analyse one set of predictions.
+
+    Args:
+        annotations: The truth.
+        predictions: What :func:`cellseg_mm.evaluation.predictions.load_predictions` gives.
+        score_threshold: Least score of a sure prediction.
+        worst: How many of the worst cells to keep of each kind.
+
+    Returns:
+        Everything that a report can draw.
+
+    Raises:
+        ValueError: A prediction is of an unknown image or category, or a mask is malformed.
+    """
+    classes = tuple(annotations.categories.values())
+    matches = match_images(annotations, predictions, score_threshold)
+    errors = find_errors(matches, classes, score_threshold)
+    return ErrorAnalysis(
+        classes=classes,
+        score_threshold=score_threshold,
+        confusion=confusion_matrix(matches, len(classes), score_threshold),
+        curves=precision_recall_curves(matches, classes),
+        by_size=precision_by_size(matches, len(classes)),
+        by_crowding=precision_by_crowding(matches, len(classes)),
+        error_counts=count_errors(errors, classes),
+        ap_gains=ap_gains(matches, len(classes)),
+        images=worst_images(matches),
+        worst=worst_cells(errors, worst),
+        matches=matches,
+        errors=errors,
+    )

@@ -1,0 +1,278 @@
+"""Kinds of error: what is wrong with each prediction, which cells were missed, what it costs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.analysis.errors.average_precision import Ranking, mean_defined, rank_predictions
+from cellseg_mm.analysis.errors.image_matches import MATCH_IOU, SCORE_THRESHOLD, ImageMatches
+
+TOUCH_IOU = 0.1
+"""Below this IoU a prediction has nothing to do with a cell (TIDE's background threshold)."""
+
+
+class ErrorKind(StrEnum):
+    """What is wrong with a prediction or a true cell; each has at most one kind."""
+
+    WRONG_CLASS = "wrong class"
+    POOR_OUTLINE = "poor outline"
+    DUPLICATE = "duplicate"
+    BACKGROUND = "background"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True)
+class CellError:
+    """One wrong prediction, or one true cell that was not found.
+
+    Attributes:
+        kind: What is wrong.
+        image_id: COCO image id.
+        file_name: As the annotation file has it.
+        box: Tight box xywh in pixels, of the prediction, or of the true cell where it is missed.
+        iou: Greatest mask IoU with a cell of the other side.
+        score: Of the prediction; None for a missed cell.
+        truth_class: Class of the true cell concerned; None for background.
+        predicted_class: Class of the prediction; None for a missed cell.
+        annotation_id: COCO annotation id of the true cell concerned; None for background.
+        row: Position of the prediction in the list; None for a missed cell.
+        area: Mask area of the prediction, or of the missed cell, pixels.
+    """
+
+    kind: ErrorKind
+    image_id: int
+    file_name: str
+    box: tuple[int, int, int, int]
+    iou: float
+    score: float | None
+    truth_class: str | None
+    predicted_class: str | None
+    annotation_id: int | None
+    row: int | None
+    area: int
+
+
+def find_errors(
+    matches: Iterable[ImageMatches],
+    classes: Sequence[str],
+    score_threshold: float = SCORE_THRESHOLD,
+    match_iou: float = MATCH_IOU,
+    touch_iou: float = TOUCH_IOU,
+) -> list[CellError]:
+    """Give every wrong sure prediction and every cell that was not found exactly one kind of error.
+
+    Sure predictions, by falling score, each take the free true cell of their class of greatest
+    IoU ≥ `match_iou`: those are right. The others are, and the first that applies counts:
+
+    1. duplicate: IoU ≥ `match_iou` with a cell of its class that a better prediction has taken;
+    2. wrong class: IoU ≥ `match_iou` with a cell of another class;
+    3. poor outline: IoU ≥ `touch_iou` with a cell of its class or, failing that, of another;
+    4. background: everything else.
+
+    A true cell that no prediction took is missed, unless it is the cell of greatest IoU of a wrong
+    class or a poor outline, which already stand for it. The kinds are TIDE's (Bolya et
+    al., *TIDE: A General Toolbox for Identifying Object Detection Errors*, ECCV 2020), without its
+    "both".
+
+    Args:
+        matches: The images.
+        classes: C names.
+        score_threshold: Least score of a prediction that counts.
+        match_iou: Least mask IoU of a right outline.
+        touch_iou: Least mask IoU of a poor outline.
+
+    Returns:
+        The errors by image, predictions before missed cells.
+    """
+    errors: list[CellError] = []
+    for image in matches:
+        taken, verdicts = _judge(image, score_threshold, match_iou, touch_iou)
+        covered = set(taken)
+        best_iou = np.zeros(len(image.truth_classes))
+        sure = image.scores[image.pairs.prediction_index] >= score_threshold
+        np.maximum.at(best_iou, image.pairs.truth_index[sure], image.pairs.iou[sure])
+        for p, (kind, iou, truth) in verdicts.items():
+            if kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE) and truth is not None:
+                covered.add(truth)
+            errors.append(
+                CellError(
+                    kind=kind,
+                    image_id=image.image_id,
+                    file_name=image.file_name,
+                    box=_box(image.boxes[p]),
+                    iou=iou,
+                    score=float(image.scores[p]),
+                    truth_class=None if truth is None else classes[image.truth_classes[truth]],
+                    predicted_class=classes[image.classes[p]],
+                    annotation_id=None if truth is None else int(image.annotation_ids[truth]),
+                    row=int(image.rows[p]),
+                    area=int(image.areas[p]),
+                )
+            )
+        errors.extend(
+            CellError(
+                kind=ErrorKind.MISSED,
+                image_id=image.image_id,
+                file_name=image.file_name,
+                box=_box(image.truth_boxes[truth]),
+                iou=float(best_iou[truth]),
+                score=None,
+                truth_class=classes[image.truth_classes[truth]],
+                predicted_class=None,
+                annotation_id=int(image.annotation_ids[truth]),
+                row=None,
+                area=int(image.truth_areas[truth]),
+            )
+            for truth in range(len(image.truth_classes))
+            if truth not in covered
+        )
+    return errors
+
+
+def _judge(
+    image: ImageMatches, score_threshold: float, match_iou: float, touch_iou: float
+) -> tuple[dict[int, int], dict[int, tuple[ErrorKind, float, int | None]]]:
+    """Right predictions by true cell, and kind, IoU and true cell of the wrong ones."""
+    taken: dict[int, int] = {}
+    verdicts: dict[int, tuple[ErrorKind, float, int | None]] = {}
+    overlaps = image.overlaps(touch_iou)
+    for p in range(int(np.count_nonzero(image.scores >= score_threshold))):
+        own = [(i, t) for i, t in overlaps[p] if image.truth_classes[t] == image.classes[p]]
+        other = [(i, t) for i, t in overlaps[p] if image.truth_classes[t] != image.classes[p]]
+        nothing = (0.0, -1)
+        best_own, best_other = max(own, default=nothing), max(other, default=nothing)
+        free = max(((i, t) for i, t in own if t not in taken), default=nothing)
+        if free[1] >= 0 and free[0] >= match_iou:
+            taken[free[1]] = p
+        elif best_own[1] >= 0 and best_own[0] >= match_iou:
+            verdicts[p] = (ErrorKind.DUPLICATE, *best_own)
+        elif best_other[1] >= 0 and best_other[0] >= match_iou:
+            verdicts[p] = (ErrorKind.WRONG_CLASS, *best_other)
+        elif best_own[1] >= 0:
+            verdicts[p] = (ErrorKind.POOR_OUTLINE, *best_own)
+        elif best_other[1] >= 0:
+            verdicts[p] = (ErrorKind.POOR_OUTLINE, *best_other)
+        else:
+            touching = image.pairs.iou[image.pairs.prediction_index == p]
+            verdicts[p] = (ErrorKind.BACKGROUND, float(touching.max(initial=0.0)), None)
+    return taken, verdicts
+
+
+def count_errors(
+    errors: Iterable[CellError], classes: Sequence[str]
+) -> dict[ErrorKind, dict[str, int]]:
+    """Number of errors by kind and class: that of the missed cell, else that predicted."""
+    counts = {kind: dict.fromkeys(classes, 0) for kind in ErrorKind}
+    for error in errors:
+        name = error.truth_class if error.kind is ErrorKind.MISSED else error.predicted_class
+        if name is not None:
+            counts[error.kind][name] += 1
+    return counts
+
+
+def ap_gains(
+    matches: Sequence[ImageMatches],
+    num_classes: int,
+    match_iou: float = MATCH_IOU,
+    touch_iou: float = TOUCH_IOU,
+) -> dict[ErrorKind, float]:
+    """How much AP would rise if all errors of one kind were mended (TIDE's ΔAP).
+
+    All predictions are judged, whatever their score. Mending gives a wrong class the right one and
+    a poor outline the right mask, where the true cell is still free (else the prediction is
+    removed); removes duplicates and background; takes missed cells out of the truth. A poor outline
+    of another class is removed.
+
+    Args:
+        matches: The images.
+        num_classes: C.
+        match_iou: Least mask IoU of a match; AP is taken here.
+        touch_iou: Least mask IoU of a poor outline.
+
+    Returns:
+        ΔAP, mean over the classes that have truth, by kind; NaN without truth.
+    """
+    before = mean_defined(rank_predictions(matches, c, match_iou).ap() for c in range(num_classes))
+    gains = {}
+    for kind in ErrorKind:
+        rankings = [Ranking() for _ in range(num_classes)]
+        for image in matches:
+            _mend(image, kind, rankings, match_iou, touch_iou)
+        gains[kind] = mean_defined(ranking.ap() for ranking in rankings) - before
+    return gains
+
+
+def _mend(
+    image: ImageMatches,
+    kind: ErrorKind,
+    rankings: list[Ranking],
+    match_iou: float,
+    touch_iou: float,
+) -> None:
+    """Add one image to the rankings, with the errors of one kind mended."""
+    taken, verdicts = _judge(image, -np.inf, match_iou, touch_iou)
+    found = set(taken)
+    covered = set(taken)
+    for c, cells in enumerate(np.bincount(image.truth_classes, minlength=len(rankings))):
+        rankings[c].truth_cells += int(cells)
+    for p in range(len(image.scores)):
+        ranking = rankings[image.classes[p]]
+        hit = p not in verdicts
+        if not hit:
+            verdict, _, truth = verdicts[p]
+            if truth is not None and verdict in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE):
+                covered.add(truth)
+            if verdict is kind:
+                if kind in (ErrorKind.DUPLICATE, ErrorKind.BACKGROUND):
+                    continue
+                if truth is None or truth in found:
+                    continue
+                truth_class = image.truth_classes[truth]
+                if kind is ErrorKind.POOR_OUTLINE and truth_class != image.classes[p]:
+                    continue
+                found.add(truth)
+                ranking, hit = rankings[truth_class], True
+        ranking.scores.append(float(image.scores[p]))
+        ranking.hits.append(hit)
+    if kind is ErrorKind.MISSED:
+        for truth, c in enumerate(image.truth_classes):
+            if truth not in covered:
+                rankings[c].truth_cells -= 1
+
+
+def _box(values: npt.NDArray[np.int64]) -> tuple[int, int, int, int]:
+    x, y, width, height = (int(v) for v in values)
+    return x, y, width, height
+
+
+def worst_cells(errors: Iterable[CellError], number: int = 12) -> dict[ErrorKind, list[CellError]]:
+    """The worst cells of each kind.
+
+    Worst first: wrong predictions by falling score, for the surest errors weigh most in AP; poor
+    outlines by rising IoU; missed cells by falling area, since large ones should be easiest.
+
+    Args:
+        errors: What :func:`find_errors` gives.
+        number: How many of each kind.
+
+    Returns:
+        Up to `number` errors a kind.
+    """
+    ordered: dict[ErrorKind, list[tuple[float, CellError]]] = {kind: [] for kind in ErrorKind}
+    for error in errors:
+        if error.kind is ErrorKind.MISSED:
+            rank = -float(error.area)
+        elif error.kind is ErrorKind.POOR_OUTLINE:
+            rank = error.iou
+        else:
+            rank = -(error.score or 0.0)
+        group = ordered[error.kind]
+        group.insert(bisect_right(group, rank, key=lambda item: item[0]), (rank, error))
+        del group[number:]
+    return {kind: [error for _, error in group] for kind, group in ordered.items()}

@@ -1,0 +1,16 @@
+"""What the user can mend, as exceptions of our own."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """The input, the config or the command line is at fault.
+
+    Its message is one sentence for the user: what is wrong, where, and what to do. The tools print
+    it without a traceback (:mod:`cellseg_mm.runs.user_errors`); every other exception is taken for
+    a fault of this package.
+    """
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file that the user named does not exist."""

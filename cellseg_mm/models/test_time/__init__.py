@@ -1,0 +1,1 @@
+"""Views, scales, tiles and their fusion: what runs inside a test step."""

@@ -1,0 +1,98 @@
+"""Tiles that cover an image and overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from cellseg_mm.errors import UserError
+
+Extent = tuple[int, int, int, int]
+"""xyxy in image pixels, half-open."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of an image.
+
+    Attributes:
+        extent: The tile's pixels.
+        inner: As ``extent``, but infinite on the sides that are the image's border.
+        alone: Where no other tile has pixels, as ``inner``; x2 ≤ x1 or y2 ≤ y1 if nowhere.
+    """
+
+    extent: Extent
+    inner: tuple[float, float, float, float]
+    alone: tuple[float, float, float, float]
+
+    def depth(self, extent: Extent) -> float:
+        """How far an extent lies from the borders that cut the image: 0 where it touches one.
+
+        Infinite in a tile that is the whole image.
+        """
+        x1, y1, x2, y2 = self.inner
+        return min(extent[0] - x1, extent[1] - y1, x2 - extent[2], y2 - extent[3])
+
+
+def tile_rows(height: int, width: int, side: int, overlap: int) -> Iterator[list[Tile]]:
+    """Cover an image with square tiles; the last one of a row or column is shifted inwards.
+
+    Args:
+        height: Image height, pixels.
+        width: Image width, pixels.
+        side: Side of a tile, pixels. An axis that is shorter has one tile, as long as itself.
+        overlap: Pixels that neighbours share at least.
+
+    Yields:
+        The rows of tiles from top to bottom, each from left to right.
+
+    Raises:
+        ValueError: The overlap is not between 1 and ``side`` - 1.
+    """
+    if not 1 <= overlap < side:
+        raise UserError(
+            f"The overlap of tiles must be from 1 to {side - 1} pixels (their side less one), but "
+            f"is {overlap}."
+        )
+    columns = list(_spans(width, side, overlap))
+    for y in _spans(height, side, overlap):
+        yield [
+            Tile(
+                extent=(x.start, y.start, x.end, y.end),
+                inner=(x.inner_start, y.inner_start, x.inner_end, y.inner_end),
+                alone=(x.alone_start, y.alone_start, x.alone_end, y.alone_end),
+            )
+            for x in columns
+        ]
+
+
+class _Span(NamedTuple):
+    """A tile along one axis; see :class:`Tile`."""
+
+    start: int
+    end: int
+    inner_start: float
+    inner_end: float
+    alone_start: float
+    alone_end: float
+
+
+def _spans(length: int, side: int, overlap: int) -> list[_Span]:
+    last = max(length - side, 0)
+    starts = [*range(0, last, side - overlap), last]
+    ends = [min(start + side, length) for start in starts]
+    return [
+        _Span(
+            start,
+            end,
+            inner_start=start if start > 0 else -inf,
+            inner_end=end if end < length else inf,
+            alone_start=before,
+            alone_end=after,
+        )
+        for start, end, before, after in zip(
+            starts, ends, [-inf, *ends[:-1]], [*starts[1:], inf], strict=True
+        )
+    ]

@@ -1,0 +1,1 @@
+"""What the tools do around MMEngine's runner: config, weights, evaluation."""

@@ -1,0 +1,19 @@
+"""Colours of the classes: in pictures, reports and exported files."""
+
+from __future__ import annotations
+
+CLASS_COLOURS = (
+    *("#e6553c", "#2882dc", "#dc9a00", "#46aa5a"),
+    *("#9b59b6", "#17a2a2", "#a0643c", "#d8589f"),
+)
+"""Of the classes in their order; used again from the start if there are more."""
+
+
+def class_colour(index: int) -> str:
+    """Colour of a class by its index."""
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of `#rrggbb`."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
