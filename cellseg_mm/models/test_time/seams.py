@@ -59,6 +59,7 @@ class DetectedCell:
         left: Column of the mask's left edge in the image, pixels.
         top: Row of the mask's upper edge in the image, pixels.
         bitmap: (h, w) bool, the mask inside its extent; it has a pixel on each side.
+        probabilities: Of the classes, without the background; empty if the model gives none.
     """
 
     box: tuple[float, float, float, float]
@@ -67,6 +68,7 @@ class DetectedCell:
     left: int
     top: int
     bitmap: BoolArray
+    probabilities: tuple[float, ...] = ()
 
     @cached_property
     def extent(self) -> Extent:
@@ -267,13 +269,15 @@ def _union(cells: Sequence[DetectedCell]) -> DetectedCell:
     boxes = np.array([cell.box for cell in cells])
     x1, y1 = boxes[:, :2].min(axis=0).tolist()
     x2, y2 = boxes[:, 2:].max(axis=0).tolist()
+    largest = max(cells, key=lambda cell: cell.area)
     return DetectedCell(
         box=(x1, y1, x2, y2),
         score=max(cell.score for cell in cells),
-        label=max(cells, key=lambda cell: cell.area).label,
+        label=largest.label,
         left=left,
         top=top,
         bitmap=bitmap,
+        probabilities=largest.probabilities,
     )
 
 
