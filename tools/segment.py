@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("checkpoint", help="path of the checkpoint")
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE",
-        help="TIFF (tiled ones are read by region), PNG or JPEG; 8 bits a channel",
+        help="slide, TIFF (tiled ones are read by region), PNG, JPEG, BMP or WebP",
     )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
     parser.add_argument(
@@ -66,7 +66,7 @@ def main() -> None:
     # These imports take seconds, which --help and a mistyped option should not.
     import time
 
-    from cellseg_mm.inference.image_regions import open_regions
+    from cellseg_mm.inference.readers.open_image import open_image
     from cellseg_mm.inference.region_model import RegionModel
     from cellseg_mm.inference.segment_image import segment_image
     from cellseg_mm.runs.peak_memory import peak_resident_bytes
@@ -80,7 +80,9 @@ def main() -> None:
         print("  ".join(["cells", *model.classes, "seconds", "cells/s", "image"]))
         for path in args.images:
             start = time.perf_counter()
-            with open_regions(path, args.channel_order) as image:
+            with open_image(path, args.channel_order) as image:
+                for warning in image.warnings:
+                    print(f"warning: {warning}")
                 counts = segment_image(
                     image,
                     model,

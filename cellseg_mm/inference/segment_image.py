@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cellseg_mm.inference.cell_geojson import CellGeoJsonWriter
-from cellseg_mm.inference.image_regions import ImageRegions
 from cellseg_mm.inference.label_map_writer import write_label_map
+from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.models.test_time.tiles import FoundCells, Predict, stream_tiled
 
 
 def segment_image(
-    image: ImageRegions,
+    image: ImageReader,
     predict: Predict,
     classes: Sequence[str],
     cells_file: Path,

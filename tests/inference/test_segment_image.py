@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 from torch import Tensor
 
-from cellseg_mm.inference.image_regions import open_regions
+from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.segment_image import segment_image
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -52,7 +52,7 @@ def truth_of(region: Tensor) -> InstanceData:
 def test_the_files_tell_the_truth(slide: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    with open_regions(slide) as image:
+    with open_image(slide) as image:
         counts = segment_image(
             *(image, truth_of, CLASSES, out / "cells.geojson", out / "labels.tif"),
             tile=64,
@@ -93,7 +93,7 @@ def test_an_image_that_breaks_off_leaves_nothing_behind(slide: Path, tmp_path: P
     out = tmp_path / "out"
     out.mkdir()
     (out / "cells.geojson").write_text("older")
-    with open_regions(slide) as image, pytest.raises(ValueError, match="cannot be decoded"):
+    with open_image(slide) as image, pytest.raises(ValueError, match="cannot be decoded"):
         segment_image(
             *(image, truth_of, CLASSES, out / "cells.geojson", out / "labels.tif"),
             tile=64,
