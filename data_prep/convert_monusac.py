@@ -59,7 +59,7 @@ def convert(train: Path, out: Path, test: Path | None, tif_order: str) -> tuple[
 
     Raises:
         InputError: Files are missing or cannot be used; every one is named.
-        FileExistsError: `out` is not absent or empty.
+        UserError: `out` is not absent or empty.
     """
     from cellseg_mm.files.whole_folder import whole_folder
     from cellseg_mm.preparation.monusac_download import MonusacImage, find_images, read_image

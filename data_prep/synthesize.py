@@ -70,7 +70,7 @@ def synthesize(
         The numbers of cells in the training and in the test images.
 
     Raises:
-        FileExistsError: `out` is not absent or empty.
+        UserError: `out` is not absent or empty.
     """
     import uuid
 

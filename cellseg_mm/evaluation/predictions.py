@@ -7,17 +7,26 @@ segmentation: compressed RLE, run lengths as a list, or polygons. All become com
 
 from __future__ import annotations
 
-import json
 import math
+import reprlib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import IO, Any, TypedDict
 
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import Annotations
+from cellseg_mm.files.json_file import iterate_list
 from cellseg_mm.structures.coco_rle import decode_counts, encode_counts
+
+_MAX_UNPACKED_BYTES = 1 << 30
+"""Three million detections of ordinary cells."""
+
+_MAX_PIXELS = 1 << 40
+"""A million pixels a side."""
 
 _REQUIRED = ("image_id", "category_id", "score", "segmentation")
 
@@ -61,21 +70,15 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
         raise MissingFileError(
             f"The predictions {path} do not exist: write them with `tools/test.py --dump`."
         )
+    predictions: list[Prediction] = []
     try:
-        records = json.loads(_read_text(path))
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"The predictions {path} are not readable JSON: {error}.") from error
-    if not isinstance(records, list):
-        raise UserError(
-            f"The predictions {path} hold a {type(records).__name__}, but must be a list of "
-            "records, one for each predicted cell."
-        )
-    predictions = []
-    for number, record in enumerate(records):
-        try:
-            predictions.append(check_prediction(record, annotations))
-        except ValueError as error:
-            raise UserError(f"Record {number} of {path}: {error}") from error
+        with _open_json(path) as file:
+            for record in iterate_list(file):
+                predictions.append(check_prediction(record, annotations))
+    except zipfile.BadZipFile as error:
+        raise UserError(f"The predictions {path} are not a readable zip: {error}.") from error
+    except UserError as error:
+        raise UserError(f"Record {len(predictions)} of {path}: {error}") from error
     return predictions
 
 
@@ -99,10 +102,10 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
         raise UserError(f"it lacks {', '.join(missing)}.")
     for key in ("image_id", "category_id"):
         if not isinstance(record[key], int) or isinstance(record[key], bool):
-            raise UserError(f"{key} is {record[key]!r}, but must be an integer.")
+            raise UserError(f"{key} is {_shown(record[key])}, but must be an integer.")
     score = record["score"]
-    if not isinstance(score, int | float) or isinstance(score, bool) or not math.isfinite(score):
-        raise UserError(f"score is {score!r}, but must be a finite number.")
+    if not _is_finite(score):
+        raise UserError(f"score is {_shown(score)}, but must be a finite number.")
     size = None
     if annotations is not None:
         image = annotations.images.get(record["image_id"])
@@ -113,9 +116,7 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
         size = [image["height"], image["width"]]
     segmentation = _compressed(record["segmentation"], size)
     box = record.get("bbox")
-    if not (
-        isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)
-    ):
+    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))):
         box = coco_mask.toBbox(segmentation).tolist()
     return Prediction(
         image_id=record["image_id"],
@@ -126,15 +127,24 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
     )
 
 
-def _read_text(path: Path) -> str:
-    """Text of the file, or of the one JSON file in a zip."""
+@contextmanager
+def _open_json(path: Path) -> Iterator[IO[bytes]]:
+    """The file, or the one JSON file in a zip."""
     if not zipfile.is_zipfile(path):
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            yield file
+        return
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".json")]
-        if len(names) != 1:
-            raise UserError(f"the zip holds {len(names)} JSON files instead of one")
-        return archive.read(names[0]).decode("utf-8")
+        members = [i for i in archive.infolist() if i.filename.endswith(".json")]
+        if len(members) != 1:
+            raise UserError(f"the zip holds {len(members)} JSON files instead of one.")
+        if members[0].file_size > _MAX_UNPACKED_BYTES:
+            raise UserError(
+                f"the zip unpacks to {members[0].file_size:,} bytes, more than the "
+                f"{_MAX_UNPACKED_BYTES:,} that are read."
+            )
+        with archive.open(members[0]) as file:
+            yield file
 
 
 def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
@@ -148,8 +158,11 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
         not isinstance(stated, list | tuple)
         or len(stated) != 2
         or not all(isinstance(v, int) and v > 0 for v in stated)
+        or stated[0] * stated[1] > _MAX_PIXELS
     ):
-        raise UserError(f"the mask's size is {stated!r}, but must be [height, width] in pixels.")
+        raise UserError(
+            f"the mask's size is {_shown(stated)}, but must be [height, width] in pixels."
+        )
     if size is not None and list(stated) != size:
         raise UserError(
             f"the mask's size is {list(stated)}, but its image is {size} (height, width): predict "
@@ -159,8 +172,8 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
     if isinstance(counts, bytes):
         counts = counts.decode("ascii", errors="replace")
     if isinstance(counts, list):
-        if not all(isinstance(v, int) for v in counts):
-            raise UserError("the mask's counts must be integers.")
+        if not all(isinstance(v, int) and 0 <= v < 1 << 32 for v in counts):
+            raise UserError("the mask's counts must be run lengths, integers from 0 to 2**32 - 1.")
         counts = encode_counts(counts)
     if not isinstance(counts, str):
         raise UserError(f"the mask's counts are a {type(counts).__name__}, but must be a str.")
@@ -181,10 +194,32 @@ def _from_polygons(polygons: list[Any], size: list[int] | None) -> dict[str, Any
             not isinstance(polygon, list)
             or len(polygon) < 6
             or len(polygon) % 2
-            or not all(isinstance(v, int | float) and math.isfinite(v) for v in polygon)
+            or not all(map(_is_finite, polygon))
         ):
             raise UserError("a polygon must be a list [x1, y1, x2, y2, …] of at least 3 points.")
+        # pycocotools takes time and memory for what lies outside, and crashes far outside.
+        for values, side in ((polygon[::2], size[1]), (polygon[1::2], size[0])):
+            if min(values) < -side or max(values) > 2 * side:
+                raise UserError(
+                    f"a polygon reaches from {min(values):g} to {max(values):g} pixels, but its "
+                    f"image from 0 to {side}: give pixels of the image."
+                )
     if not polygons:
         return {"size": size, "counts": encode_counts([size[0] * size[1]])}
     merged = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
     return {"size": size, "counts": merged["counts"].decode("ascii")}
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that a float can hold, which a bool is not."""
+    try:
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
+    except OverflowError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    """The value, cut short."""
+    return reprlib.repr(value)

@@ -15,7 +15,7 @@ def require_absent_or_empty(target: Path) -> None:
     """Refuse a target that already holds something.
 
     Raises:
-        FileExistsError: `target` is a file, or a folder that is not empty.
+        UserError: `target` is a file, or a folder that is not empty.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UserError(f"{target} exists and is not a folder: name a new folder.")
@@ -37,7 +37,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         The folder to write into.
 
     Raises:
-        FileExistsError: `target` is a file, or a folder that is not empty.
+        UserError: `target` is a file, or a folder that is not empty.
     """
     target = target.absolute()
     require_absent_or_empty(target)

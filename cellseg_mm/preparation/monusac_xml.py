@@ -15,10 +15,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError
 
 import numpy as np
 import numpy.typing as npt
+from defusedxml import DTDForbidden, ElementTree
 from skimage.draw import polygon
 
 from cellseg_mm.preparation.problems import BadFileError
@@ -41,79 +42,6 @@ class Region(NamedTuple):
     vertices: npt.NDArray[np.float64]
 
 
-class _Reader:
-    """Collects regions while expat walks through the file.
-
-    Entities are what makes XML dangerous (a few lines that expand to gigabytes, files read from
-    disk), and they can be declared only in a DOCTYPE: one is refused before anything is expanded.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._open_tags: list[str] = []
-        self._label: str | None = None
-        self._vertices: list[tuple[float, float]] = []
-        self._parser = expat.ParserCreate()
-        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self.regions: list[Region] = []
-
-    def read(self) -> list[Region]:
-        try:
-            self._parser.Parse(self._path.read_bytes(), True)
-        except (OSError, expat.ExpatError) as error:
-            raise BadFileError(
-                self._path, f"not readable as XML ({error})", "download it again"
-            ) from error
-        return self.regions
-
-    def _error(self, what: str, remedy: str) -> BadFileError:
-        return BadFileError(self._path, f"line {self._parser.CurrentLineNumber}: {what}", remedy)
-
-    def _refuse_doctype(self, *_: object) -> None:
-        raise self._error("it has a DOCTYPE", "take the original file, which has none")
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        parent = self._open_tags[-1] if self._open_tags else None
-        self._open_tags.append(tag)
-        if parent is None and tag != "Annotations":
-            raise self._error(f"it begins with <{tag}>, not <Annotations>", _TAKE_ORIGINAL)
-        if tag == "Annotation":
-            self._label = None
-        elif tag == "Attribute" and self._open_tags[-3:-1] == ["Annotation", "Attributes"]:
-            self._label = self._class_name(attributes)
-        elif tag == "Region":
-            if self._label is None:
-                raise self._error("a region comes before the name of its class", _TAKE_ORIGINAL)
-            self._vertices = []
-        elif tag == "Vertex":
-            self._vertices.append(self._point(attributes))
-
-    def _end(self, tag: str) -> None:
-        self._open_tags.pop()
-        if tag == "Region" and self._label is not None:
-            vertices = np.array(self._vertices, np.float64).reshape(-1, 2)
-            self.regions.append(Region(self._label, vertices))
-
-    def _class_name(self, attributes: dict[str, str]) -> str:
-        name = attributes.get("Name", "").strip().lower()
-        if name not in (*CLASSES, AMBIGUOUS):
-            raise self._error(
-                f"the class {name!r} is unknown", f"use {', '.join(CLASSES)} or {AMBIGUOUS}"
-            )
-        return name
-
-    def _point(self, attributes: dict[str, str]) -> tuple[float, float]:
-        try:
-            x, y = float(attributes["X"]), float(attributes["Y"])
-        except (KeyError, ValueError):
-            raise self._error("a vertex lacks a number X or Y", _TAKE_ORIGINAL) from None
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise self._error(f"a vertex lies at ({x}, {y})", _TAKE_ORIGINAL)
-        return x, y
-
-
 def read_regions(path: Path) -> list[Region]:
     """Read the regions of an annotation file, in file order.
 
@@ -121,7 +49,51 @@ def read_regions(path: Path) -> list[Region]:
         BadFileError: Not readable, not well-formed, not an ImageScope file, an unknown class, a
             vertex without finite coordinates, or a DOCTYPE (entities are never expanded).
     """
-    return _Reader(path).read()
+    try:
+        root = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
+    except DTDForbidden as error:
+        raise BadFileError(
+            path, "it has a DOCTYPE", "take the original file, which has none"
+        ) from error
+    except (OSError, ParseError, ValueError, LookupError) as error:
+        raise BadFileError(path, f"not readable as XML ({error})", "download it again") from error
+    if root.tag != "Annotations":
+        raise BadFileError(path, f"it begins with <{root.tag}>, not <Annotations>", _TAKE_ORIGINAL)
+    regions = []
+    for number, annotation in enumerate(root.iter("Annotation"), start=1):
+        place = f"annotation {number}"
+        label = None
+        for attribute in annotation.iterfind("Attributes/Attribute"):
+            label = _class_name(path, place, attribute)
+        for region in annotation.iter("Region"):
+            if label is None:
+                raise BadFileError(path, f"{place} has regions, but no class name", _TAKE_ORIGINAL)
+            points = [_point(path, place, vertex) for vertex in region.iter("Vertex")]
+            regions.append(Region(label, np.array(points, np.float64).reshape(-1, 2)))
+    return regions
+
+
+def _class_name(path: Path, place: str, attribute: Element) -> str:
+    name = attribute.get("Name", "").strip().lower()
+    if name not in (*CLASSES, AMBIGUOUS):
+        raise BadFileError(
+            path,
+            f"{place}: the class {name!r} is unknown",
+            f"use {', '.join(CLASSES)} or {AMBIGUOUS}",
+        )
+    return name
+
+
+def _point(path: Path, place: str, vertex: Element) -> tuple[float, float]:
+    try:
+        x, y = float(vertex.attrib["X"]), float(vertex.attrib["Y"])
+    except (KeyError, ValueError):
+        raise BadFileError(
+            path, f"{place}: a vertex lacks a number X or Y", _TAKE_ORIGINAL
+        ) from None
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise BadFileError(path, f"{place}: a vertex lies at ({x}, {y})", _TAKE_ORIGINAL)
+    return x, y
 
 
 def paint_regions(regions: Sequence[Region], height: int, width: int) -> npt.NDArray[np.int32]:

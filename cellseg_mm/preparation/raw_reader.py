@@ -119,8 +119,8 @@ def _as_ids(path: Path, values: npt.NDArray) -> npt.NDArray[np.integer]:
         _refuse(path, values < 0, values, "negative")
     if kind == "f":
         _refuse(path, values != np.floor(values), values, "fractional")
-        # Beyond this, neighbouring integers are the same float64.
-        _refuse(path, values > 2**53, values, "too large")
+        # Beyond this, neighbouring integers are the same number, and neighbouring cells one cell.
+        _refuse(path, values > 2 ** (np.finfo(values.dtype).nmant + 1), values, "too large")
     if kind == "u":
         return values
     largest = values.max(initial=0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from cellseg_mm.evaluation import predictions
 from cellseg_mm.evaluation.annotations import Annotations, index_annotations
 from cellseg_mm.evaluation.predictions import check_prediction, load_predictions
 
@@ -104,10 +105,10 @@ def test_files(tmp_path: Path, annotations: Annotations) -> None:
     with pytest.raises(FileNotFoundError, match="--dump"):
         load_predictions(path)
     path.write_text("[")
-    with pytest.raises(ValueError, match="not readable JSON"):
+    with pytest.raises(ValueError, match="not JSON"):
         load_predictions(path)
     path.write_text(json.dumps({"annotations": []}))
-    with pytest.raises(ValueError, match="hold a dict"):
+    with pytest.raises(ValueError, match=r"does not start with \["):
         load_predictions(path)
     path.write_text(json.dumps([record(), record(score="high")]))
     with pytest.raises(ValueError, match="Record 1 of"):
@@ -127,3 +128,49 @@ def test_a_submission_is_read_too(tmp_path: Path) -> None:
         archive.writestr("more.json", "[]")
     with pytest.raises(ValueError, match="2 JSON files"):
         load_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"segmentation": [[2, 1, 3e8, 1, 7, 4]]}, "reaches from 2 to 3e"),
+        ({"segmentation": [[2, -1e9, 7, 1, 7, 4]]}, "reaches from -1e"),
+        ({"segmentation": [[2, 1, 10**400, 1, 7, 4]]}, "a polygon must be a list"),
+        ({"segmentation": [[2, 1, float("inf"), 1, 7, 4]]}, "a polygon must be a list"),
+        ({"segmentation": {"size": [6, 8], "counts": [10**400]}}, "run lengths, integers from 0"),
+        ({"segmentation": {"size": [6, 8], "counts": [-1, 49]}}, "run lengths, integers from 0"),
+        ({"segmentation": {"size": [10**9, 10**9], "counts": [48]}}, "must be \\[height, width"),
+        ({"score": 10**400}, "finite number"),
+        ({"image_id": [[[[[[[[]]]]]]]]}, "must be an integer"),
+    ],
+)
+def test_numbers_that_would_cost_gigabytes_are_refused(
+    annotations: Annotations, changes: dict[str, Any], message: str
+) -> None:
+    # With the annotations, the size itself is compared.
+    known = None if "height" in message else annotations
+    with pytest.raises(ValueError, match=message) as caught:
+        check_prediction(record(**changes), known)
+    assert len(str(caught.value)) < 200
+
+
+def test_polygons_that_reach_a_little_outside_are_cut_off(annotations: Annotations) -> None:
+    inside = check_prediction(record(segmentation=[[2, 1, 8, 1, 8, 4, 2, 4]]), annotations)
+    outside = check_prediction(record(segmentation=[[2, 1, 12, 1, 12, 4, 2, 4]]), annotations)
+    assert inside["segmentation"] == outside["segmentation"]
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path, annotations: Annotations) -> None:
+    path = tmp_path / "p.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([record()]).encode())
+    assert len(load_predictions(path, annotations)) == 1
+
+
+def test_a_zip_that_unpacks_to_too_much_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "_MAX_UNPACKED_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("p.json", "[" + " " * 5000 + "]")
+    with pytest.raises(ValueError, match="unpacks to 5,002 bytes"):
+        load_predictions(tmp_path / "p.zip")

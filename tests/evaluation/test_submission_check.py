@@ -1,7 +1,6 @@
 """The check of submissions: one valid file, and every way to spoil it."""
 
 import copy
-import io
 import json
 import zipfile
 
@@ -100,28 +99,24 @@ def spoil(path, value):
 
 
 COUNTS = ("segmentation", "counts")
-NAN = float("nan")
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         (spoil(["image_id"], 3), "image_id must be an id of the image list, not 3"),
-        (spoil(["image_id"], True), "image_id must be an id of the image list, not true"),
-        (spoil(["image_id"], "1"), 'image_id must be an id of the image list, not "1"'),
+        (spoil(["image_id"], True), "image_id must be an id of the image list, not True"),
+        (spoil(["image_id"], "1"), "image_id must be an id of the image list, not '1'"),
         (spoil(["image_id"], 1.0), "image_id must be an id of the image list, not 1.0"),
         (spoil(["image_id"], [1]), "image_id must be an id of the image list, not [1]"),
         (spoil(["category_id"], 0), "category_id must be an integer from 1 to 4, not 0"),
         (spoil(["category_id"], 5), "category_id must be an integer from 1 to 4, not 5"),
-        (spoil(["category_id"], True), "category_id must be an integer from 1 to 4, not true"),
-        (spoil(["score"], NAN), "score must be a number from 0 to 1, not NaN"),
+        (spoil(["category_id"], True), "category_id must be an integer from 1 to 4, not True"),
         (spoil(["score"], 1.01), "score must be a number from 0 to 1, not 1.01"),
-        (spoil(["score"], "0.5"), 'score must be a number from 0 to 1, not "0.5"'),
-        (spoil(["score"], None), "score must be a number from 0 to 1, not null"),
-        (spoil(["score"], 10**400), "score must be a number from 0 to 1"),
+        (spoil(["score"], "0.5"), "score must be a number from 0 to 1, not '0.5'"),
+        (spoil(["score"], None), "score must be a number from 0 to 1, not None"),
         (spoil(["bbox"], []), "bbox must be four finite numbers, not []"),
         (spoil(["bbox"], [1, 2, 3]), "bbox must be four finite numbers, not [1, 2, 3]"),
-        (spoil(["bbox"], [1, 2, 3, NAN]), "bbox must be four finite numbers"),
         (spoil(["bbox"], [1, 2, 3, True]), "bbox must be four finite numbers"),
         (spoil(["bbox"], [1, 2, -3, 4]), "bbox has a negative width or height"),
         (spoil(["segmentation"], [[1, 2, 3, 4, 5, 6]]), "segmentation must be an object"),
@@ -167,36 +162,33 @@ def test_number_of_classes(tmp_path):
     assert not check(tmp_path, valid_records(), num_classes=3).valid
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("", "does not start with ["),
-        ("{}", "does not start with ["),
-        ("[", "seen in record 0"),
-        ("[1 2]", "a comma or the closing ]"),
-        ("[1, ]", "Expecting value"),
-        ("[1", "a comma or the closing ]"),
-        ("[] []", "something follows"),
-        ("[" * 100_000, "recursion"),
-        ("[" + "9" * 5000 + "]", "seen in record 0"),
-    ],
-)
-def test_text_that_is_not_a_json_list(tmp_path, content, problem):
+@pytest.mark.parametrize("content", ["", "{}", "[", "[1 2]", "[1, ]", "[1", "[] []", "[NaN]"])
+def test_text_that_is_not_a_json_list(tmp_path, content):
     report = check(tmp_path, content)
 
     assert not report.valid
-    assert problem in report.problems[-1]
-    assert report.problems[-1].startswith("test-results.json is not a JSON list")
+    assert report.problems[-1].startswith("test-results.json is not a JSON list, seen in record")
 
 
-def test_a_record_that_is_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(submission_check, "MAX_RECORD_CHARACTERS", 1000)
-    monkeypatch.setattr(submission_check, "_CHUNK_CHARACTERS", 100)
+@pytest.mark.parametrize("record", ["[" * 100_000 + "]" * 100_000, "9" * 400, '"\x1b[31m"'])
+def test_records_that_no_one_would_write(tmp_path, record):
+    report = check(tmp_path, f"[{record}]".replace("\x1b", "\\u001b"))
 
-    report = check(tmp_path, [*valid_records(), "x" * 10_000])
+    assert report.num_problems == 1
+    assert len(report.problems[0]) < 200
+    assert report.problems[0].isprintable()
 
-    assert "more than 1,000 characters" in report.problems[0]
-    assert "record 2" in report.problems[0]
+
+def test_records_without_end_are_not_all_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(submission_check, "MAX_PER_IMAGE", 3)
+    report = check(tmp_path, valid_records() * 20)
+    assert report.detections == 3 * len(IMAGES)
+    assert "was not looked at" in report.problems[-1]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(submission_check, "MAX_PROBLEMS", 5)
+    report = check(tmp_path, [1] * 100)
+    assert report.detections == 5
 
 
 def test_another_name_in_the_zip(tmp_path):
@@ -262,8 +254,9 @@ def test_a_damaged_zip_never_raises(tmp_path_factory, position, value):
     str(validate_submission(path, folder / "images.json"))
 
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | FINITE | st.text(max_size=8),
     lambda children: (
         st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=4), children, max_size=4)
     ),
@@ -272,7 +265,7 @@ json_values = st.recursive(
 records = st.fixed_dictionaries(
     {
         "image_id": st.just(1) | json_values,
-        "bbox": st.lists(st.floats() | json_values, max_size=5) | json_values,
+        "bbox": st.lists(FINITE | json_values, max_size=5) | json_values,
         "score": json_values,
         "category_id": json_values,
         "segmentation": st.fixed_dictionaries(
@@ -291,23 +284,6 @@ def test_any_json_is_judged(tmp_path_factory, content):
     assert str(report)
 
 
-@settings(deadline=None)
-@given(
-    content=st.lists(json_values, max_size=6),
-    chunk=st.integers(1, 20),
-    indent=st.sampled_from([None, 1]),
-)
-def test_reading_in_pieces_equals_reading_at_once(content, chunk, indent):
-    text = json.dumps(content, indent=indent, ensure_ascii=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submission_check, "_CHUNK_CHARACTERS", chunk)
-        file = io.BytesIO(text.encode("utf-8", "surrogatepass"))
-        pieces = list(submission_check._JsonListReader(file))
-
-    # As text: nan is not equal to itself.
-    assert json.dumps(pieces) == json.dumps(content)
-
-
 def test_a_coco_file_as_image_list(tmp_path):
     path = write_zip(tmp_path, valid_records())
     coco = tmp_path / "coco.json"
@@ -316,7 +292,7 @@ def test_a_coco_file_as_image_list(tmp_path):
     assert validate_submission(path, coco).valid
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', '[{"id": 1}]'])
+@pytest.mark.parametrize("content", ["[1]", '{"a": 1}', '[{"id": 1}]'])
 def test_what_is_not_an_image_list(tmp_path, content):
     path = write_zip(tmp_path, [])
     images = tmp_path / "images.json"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.files.whole_folder import whole_folder
 
 
@@ -40,6 +41,6 @@ def test_what_exists_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
     kept = target if kind == "file" else target / "kept"
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("mine")
-    with pytest.raises(FileExistsError, match="out exists"), whole_folder(target):
+    with pytest.raises(UserError, match="out exists"), whole_folder(target):
         pass
     assert kept.read_text() == "mine"

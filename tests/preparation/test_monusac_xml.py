@@ -102,13 +102,12 @@ def test_regions_come_in_file_order(tmp_path: Path) -> None:
     [
         ("<Annotation>", "", "not readable as XML"),
         (_annotation("Fibroblast", ""), "", "'fibroblast' is unknown"),
-        ("<Annotation><Regions><Region/></Regions></Annotation>", "", "before the name"),
+        ("<Annotation><Regions><Region/></Regions></Annotation>", "", "no class name"),
         (_annotation("Epithelial", _outline(("a", 1))), "", "lacks a number"),  # type: ignore[arg-type]
         (_annotation("Epithelial", "<Region><Vertex X='1'/></Region>"), "", "lacks a number"),
         (_annotation("Epithelial", _outline((float("nan"), 1))), "", "a vertex lies at"),
         ("&a;", '<!DOCTYPE x [<!ENTITY a "b">]>', "DOCTYPE"),
         ("", '<!DOCTYPE x SYSTEM "file:///etc/hostname">', "DOCTYPE"),
-        ("", "<html>", "begins with <html>"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, body: str, head: str, message: str) -> None:
@@ -116,6 +115,13 @@ def test_bad_files_are_named(tmp_path: Path, body: str, head: str, message: str)
     with pytest.raises(BadFileError, match=message) as caught:
         read_regions(path)
     assert str(path) in str(caught.value)
+
+
+def test_another_kind_of_xml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text("<html></html>")
+    with pytest.raises(BadFileError, match="begins with <html>"):
+        read_regions(path)
 
 
 def test_entities_are_refused_before_they_are_expanded(tmp_path: Path) -> None:
