@@ -14,3 +14,10 @@ class UserError(ValueError):
 
 class MissingFileError(UserError, FileNotFoundError):
     """A file that the user named does not exist."""
+
+
+def printable(text: str) -> str:
+    """Text of others, such as a file's name, without what a terminal would take for a command."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )

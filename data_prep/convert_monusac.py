@@ -18,7 +18,6 @@ Bad input is reported for all files at once, and nothing is written then (exit c
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,22 +99,14 @@ def convert(train: Path, out: Path, test: Path | None, tif_order: str) -> tuple[
     return len(train_images), len(test_images)
 
 
-def main() -> int:
+def main() -> None:
     args = parse_args()
-    from cellseg_mm.preparation.problems import InputError
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-    try:
+    with exit_with_a_sentence("nothing was written."):
         counts = convert(args.source, args.out, args.test, args.tif_order)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        print(f"Nothing was written: {len(error.problems)} problem(s).", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 2
     print(f"{args.out}: {counts[0]} training and {counts[1]} test images")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

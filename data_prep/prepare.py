@@ -3,7 +3,7 @@
 RAW holds train/<name>/image.tif with class1.tif … classC.tif, and optionally
 test_release/<name>.tif, test_image_name_to_ids.json and test_gt/<name>/classK.tif.
 The output appears whole or not at all. A rerun replaces it and uses the split files in
-DIR/splits/ again. Exit codes: 0 done, 1 disk trouble, 2 bad input (all of it is listed),
+DIR/splits/ again. Exit codes: 0 done, 2 bad input (all of it is listed) or disk trouble,
 130 interrupted, 143 terminated.
 """
 
@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 _MOST_WORKERS = 16
 
@@ -97,32 +95,34 @@ def summary(audit: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-class _Terminated(BaseException):
-    """SIGTERM as an exception, so that the unfinished output is removed on the way out.
-
-    Unlike SystemExit it is caught in main(): an exception that is never caught keeps the stack, and
-    with it an unfinished output's generator, alive until the interpreter is gone.
-    """
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
+def _identity(out: Path) -> tuple[int, int] | None:
+    """What tells a prepared folder from the one that took its place."""
+    try:
+        status = (out / "audit.json").stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
-def main() -> int:
+def main() -> None:
     args = parse_args()
     from cellseg_mm.preparation.prepare_dataset import (
         DEFAULT_CLASSES,
         PrepareOptions,
         prepare_dataset,
     )
-    from cellseg_mm.preparation.problems import InputError
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-    signal.signal(signal.SIGTERM, _terminate)
+    before = _identity(args.out)
+
+    def interrupted() -> str:
+        # The exchange of the folders is over in an instant; a signal may come after it.
+        return "nothing was written." if _identity(args.out) == before else f"{args.out} is whole."
+
     classes = DEFAULT_CLASSES
     if args.classes is not None:
         classes = tuple(name.strip() for name in args.classes.split(","))
-    try:
+    with exit_with_a_sentence(interrupted):
         options = PrepareOptions(
             raw=args.raw,
             out=args.out,
@@ -137,27 +137,8 @@ def main() -> int:
             show_progress=True,
         )
         audit = prepare_dataset(options)
-    except InputError as error:
-        count = len(error.problems)
-        print(f"Nothing was written: {count} problem{'s' * (count != 1)}.", file=sys.stderr)
-        for problem in error.problems:
-            print(f"- {problem}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"Nothing was written: {error}.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted: nothing was written.", file=sys.stderr)
-        return 130
-    except _Terminated:
-        print("Terminated: nothing was written.", file=sys.stderr)
-        return 128 + signal.SIGTERM
     print(summary(audit, args.out))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,7 +12,6 @@ Each image is S pixels along one side and 0.75 to 1.25 times S along the other.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -101,21 +100,19 @@ def synthesize(
     return painted[0], painted[1]
 
 
-def main() -> int:
+def main() -> None:
     args = parse_args()
-    try:
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
+    with exit_with_a_sentence("nothing was written."):
         train_cells, test_cells = synthesize(
             args.out, args.images, args.test_images, args.size, args.cells, args.seed
         )
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 2
     print(
         f"{args.out}: {args.images} training images with {train_cells} cells, "
         f"{args.test_images} test images with {test_cells} cells"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -59,7 +59,15 @@ class CellDataset(CocoDataset):
                 f"The annotation file {self.ann_file} does not exist: write it with "
                 "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
             )
-        samples: list[dict[str, Any]] = super().load_data_list()
+        try:
+            samples: list[dict[str, Any]] = super().load_data_list()
+        except UserError:
+            raise
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.ann_file} is not an annotation file of data_prep/prepare.py ({error!r}): "
+                "prepare the data set with it."
+            ) from error
         return samples
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:

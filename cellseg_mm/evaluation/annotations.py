@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.files.json_file import read_json
+
+_KEYS: dict[str, dict[str, type]] = {
+    "images": {"id": int, "height": int, "width": int},
+    "categories": {"id": int, "name": str},
+    "annotations": {"image_id": int, "category_id": int},
+}
+"""What the records of each part have at least."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
     """
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
+    _check_records(data, source)
     images = {image["id"]: image for image in sorted(data["images"], key=lambda i: i["id"])}
     categories = {c["id"]: c["name"] for c in sorted(data["categories"], key=lambda c: c["id"])}
     if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
@@ -97,19 +105,36 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        data = read_json(path, "The annotation file")
+    except MissingFileError:
         raise MissingFileError(
             f"The annotation file {path} does not exist: write it with "
             "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
-    except ValueError as error:
-        raise UserError(f"The annotation file {path} is not JSON: {error}.") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise UserError(f"{path} is not a COCO file with images, annotations and categories.")
+    _check_records(data, str(path))
     return data
 
 
 def read_annotations(path: Path | str) -> Annotations:
     """Read and index a COCO annotation file; raises as :func:`read_coco_file` does."""
     return index_annotations(read_coco_file(path), str(path))
+
+
+def _check_records(data: dict[str, Any], source: str) -> None:
+    """Refuse a file whose records are of another form than ours."""
+    for part, keys in _KEYS.items():
+        records = data[part]
+        if not isinstance(records, list):
+            raise UserError(f"{part} of {source} is a {type(records).__name__}, not a list.")
+        for number, record in enumerate(records):
+            fits = isinstance(record, dict) and all(
+                isinstance(record.get(key), kind) for key, kind in keys.items()
+            )
+            if not fits:
+                needs = ", ".join(f"{key} ({kind.__name__})" for key, kind in keys.items())
+                raise UserError(
+                    f"Record {number} of {part} in {source} lacks one of {needs}: the file was not "
+                    "written by data_prep/prepare.py, which makes it from the raw layout."
+                )

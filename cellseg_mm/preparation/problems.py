@@ -42,4 +42,6 @@ class InputError(UserError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        count = len(self.problems)
+        title = f"nothing was written: {count} problem{'s' * (count != 1)}."
+        super().__init__("\n- ".join([title, *map(str, self.problems)]))

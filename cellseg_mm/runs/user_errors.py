@@ -6,10 +6,11 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, printable
 
 _USERS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT),
@@ -23,21 +24,26 @@ the message."""
 
 
 @contextmanager
-def exit_with_a_sentence(interrupted: str = "Interrupted.") -> Iterator[None]:
+def exit_with_a_sentence(interrupted: str | Callable[[], str] = "") -> Iterator[None]:
     """End the program with a sentence on stderr where the user can mend what went wrong.
 
     Exit code 2 for a :class:`~cellseg_mm.errors.UserError` and for what the system says of files
-    and disks, 130 after Ctrl-C. Registries wrap errors on the way up: the whole chain counts. Any
+    and disks, 130 after Ctrl-C, 143 after SIGTERM, which unwinds the stack as Ctrl-C does, so that
+    unfinished files are removed. Registries wrap errors on the way up: the whole chain counts. Any
     other error is a fault of this package and keeps its traceback.
 
     Args:
-        interrupted: What to say after Ctrl-C.
+        interrupted: What to say after Ctrl-C or SIGTERM, beside the fact.
     """
+    handler = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
-    except KeyboardInterrupt:
-        print(f"\n{interrupted}", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    except (KeyboardInterrupt, Terminated) as error:
+        stop = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
+        more = interrupted if isinstance(interrupted, str) else interrupted()
+        what = "Interrupted" if stop == signal.SIGINT else "Terminated"
+        print(f"\n{what}{f': {more}' if more else '.'}", file=sys.stderr)
+        sys.exit(128 + stop)
     except BrokenPipeError:
         # Whoever read the output has left; nothing more can be said on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,8 +52,22 @@ def exit_with_a_sentence(interrupted: str = "Interrupted.") -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+class Terminated(BaseException):
+    """SIGTERM as an exception.
+
+    Unlike SystemExit it is caught above: an exception that is never caught keeps the stack, and
+    with it an unfinished output's generator, alive until the interpreter is gone.
+    """
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
 
 
 def _sentence(error: BaseException | None) -> str | None:

@@ -50,7 +50,7 @@ def test_bad_input_is_listed_whole(raw, tmp_path, prepare):
     (raw / "train" / "image_2" / "image.tif").unlink()
     result = prepare(raw, "--out", tmp_path / "out", "--workers", 2)
     assert result.returncode == 2
-    assert "Nothing was written: 2 problems." in result.stderr
+    assert "nothing was written: 2 problems." in result.stderr
     assert f"- {raw / 'train' / 'image_0' / 'class1.tif'}: not a TIFF file" in result.stderr
     assert f"- {raw / 'train' / 'image_2'}: it holds no image.tif" in result.stderr
     assert "Traceback" not in result.stderr

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+import cellseg_mm.register  # noqa: F401
 from cellseg_mm.datasets.cell_dataset import CellDataset
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.planes import write_planes
 
 PIPELINE = [
@@ -100,3 +102,21 @@ def test_errors_are_sentences(handmade: Path) -> None:
     write_planes(handmade / "labels/a.tif", np.zeros((1, 6, 8), np.int32))
     with pytest.raises(ValueError, match=r"a\.tif is 6×8, but its image is 6×9"):
         cells[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"images": [{"id": 1}], "annotations": [], "categories": []}',
+        '{"images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 4}], "categories": '
+        '[{"id": 1, "name": "a"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 1, '
+        '"bbox": [0, 0, 2, 2], "area": 4}]}',
+    ],
+    ids=["no JSON", "a list", "no sizes", "another tool's"],
+)
+def test_annotations_of_others_are_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    with pytest.raises(UserError, match=r"other\.json .*prepare"):
+        dataset(tmp_path, "other.json", metainfo={"classes": ("a",)})

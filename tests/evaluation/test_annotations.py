@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import index_annotations, read_annotations
 
 
@@ -38,7 +39,7 @@ def test_problems_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist: write it"):
         read_annotations(tmp_path / "none.json")
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="is not readable JSON"):
         read_annotations(tmp_path / "broken.json")
     with pytest.raises(ValueError, match="is not a COCO file"):
         index_annotations({"images": []})
@@ -48,3 +49,18 @@ def test_problems_are_named(tmp_path: Path) -> None:
         index_annotations(coco(annotations=[{"id": 9, "image_id": 7, "category_id": 1}]))
     with pytest.raises(ValueError, match="must all be categories"):
         index_annotations(coco()).category_ids(["lymphocyte"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": {"1": {}}},
+        {"images": [{"id": "1", "height": 2, "width": 2}]},
+        {"categories": [{"id": 1}]},
+        {"annotations": [[]]},
+        {"annotations": [{"image_id": {"a": 1}, "category_id": 1}]},
+    ],
+)
+def test_files_of_other_tools_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"val\.json"):
+        index_annotations(coco(**changes), "val.json")
