@@ -109,7 +109,7 @@ def test_errors_are_sentences(handmade: Path) -> None:
     [
         "{",
         "[]",
-        '{"images": [{"id": 1}], "annotations": [], "categories": []}',
+        '{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
         '{"images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 4}], "categories": '
         '[{"id": 1, "name": "a"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 1, '
         '"bbox": [0, 0, 2, 2], "area": 4}]}',
