@@ -20,6 +20,7 @@ import cellseg_mm.evaluation.cell_coco_metric
 import cellseg_mm.evaluation.cell_segmentation_metric
 import cellseg_mm.evaluation.prediction_dumper
 import cellseg_mm.evaluation.submission
+import cellseg_mm.files.checkpoint_file
 import cellseg_mm.models.backbone_weights
 import cellseg_mm.models.cell_htc_mask_head
 import cellseg_mm.models.cell_mask_head

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +79,38 @@ def prepared_data(tmp_path_factory: pytest.TempPathFactory, run_python: RunPytho
         PrepareOptions(raw=folder / "raw", out=folder / "cell", val_fraction=0.25, workers=1)
     )
     return folder / "cell"
+
+
+class _Call:
+    """Pickles as the call of a function."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.call
+
+
+@pytest.fixture(params=["reduce", "climb"])
+def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Call]:
+    """What writes a file when it is unpickled; put it into a checkpoint. The file must not appear.
+
+    "reduce" names ``exec`` outright. "climb" names only what MMEngine's list of safe globals holds:
+    with ``getattr`` it climbs from a function of torch's to ``exec``.
+    """
+    from torch._tensor import _rebuild_from_type_v2
+    from torch._utils import _rebuild_tensor
+
+    marker = tmp_path / "the-code-ran"
+    code = f"open({str(marker)!r}, 'w').close()"
+    if request.param == "reduce":
+        payload = _Call(exec, code)
+    else:
+        get = _Call(getattr, _Call(getattr, _rebuild_tensor, "__builtins__"), "get")
+        builtin = _Call(getattr, get, "__class__")
+        execute = _Call(_rebuild_from_type_v2, get, builtin, ("exec",), {})
+        nothing = _Call(getattr, None, "__class__")
+        payload = _Call(_rebuild_from_type_v2, execute, nothing, (code,), {})
+    payload.marker = marker
+    yield payload
+    assert not marker.exists(), "code from a checkpoint ran"

