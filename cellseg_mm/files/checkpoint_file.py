@@ -94,17 +94,15 @@ def _statistic(owner: Any, name: Any) -> None:
         raise pickle.UnpicklingError("getattr is for the statistics of a HistoryBuffer alone")
 
 
+_CORES = ("core", "_core")
 _SAFE_GLOBALS: list[Any] = [
     slice,
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"},
-    # NumPy 1 and 2 have them in different modules.
-    *(
-        (np._core.multiarray._reconstruct, f"numpy.{c}.multiarray._reconstruct")
-        for c in ("core", "_core")
-    ),
-    *((np._core.multiarray.scalar, f"numpy.{c}.multiarray.scalar") for c in ("core", "_core")),
+    # What NumPy pickles arrays and numbers with; versions 1 and 2 have them in different modules.
+    *((np.empty(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in _CORES),
+    *((np.float64().__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in _CORES),
     (_History, "mmengine.logging.history_buffer.HistoryBuffer"),
     (_statistic, "builtins.getattr"),
 ]
