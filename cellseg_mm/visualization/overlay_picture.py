@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cellseg_mm.structures.planes import InstanceCrop
+from cellseg_mm.visualization.class_legend import (
+    INK,
+    Rgb,
+    class_legend,
+    font_size,
+    legend_font,
+)
 from cellseg_mm.visualization.outlines import draw_outlines
 
 _ENLARGE_TO = 1200
@@ -26,9 +31,6 @@ _MIN_PANEL_WIDTH = 400
 """Room for the title and the legend under a narrow image, pixels."""
 _GAP = 12
 _BACKGROUND = (255, 255, 255)
-_INK = (30, 30, 30)
-
-Rgb = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _draw_panel(
     scale: float,
 ) -> npt.NDArray[np.uint8]:
     """One panel with a margin around it; all panels of one image have the same shape."""
-    colours = [tuple(palette[label % len(palette)]) for label in range(len(classes))]
+    colours = [palette[label % len(palette)] for label in range(len(classes))]
     outlines = draw_outlines(
         base,
         panel.cells,
@@ -107,46 +109,18 @@ def _draw_panel(
     )
     height, width = base.shape[:2]
     panel_width = max(width, _MIN_PANEL_WIDTH)
-    font_size = min(max(panel_width // 45, 15), 28)
-    font = _font(font_size)
-    line = round(font_size * 1.5)
-
-    counts = np.bincount(panel.labels, minlength=len(classes))
-    entries = [f"{name} {count:,}" for name, count in zip(classes, counts.tolist(), strict=True)]
-    # The places must not depend on this panel's counts: panels of one image share a shape.
-    widest = [font.getlength(f"{name} 00,000") + 2 * font_size for name in classes]
-    places, rows = _flow(widest, panel_width)
+    size = font_size(panel_width)
+    line = round(size * 1.5)
+    counts = np.bincount(panel.labels, minlength=len(classes)).tolist()
+    legend = class_legend(list(zip(classes, counts, strict=True)), colours, panel_width)
 
     image_top = _GAP + line
     legend_top = image_top + height + _GAP // 2
     canvas = Image.new(
-        "RGB", (panel_width + 2 * _GAP, legend_top + rows * line + _GAP // 2), _BACKGROUND
+        "RGB", (panel_width + 2 * _GAP, legend_top + len(legend) + _GAP // 2), _BACKGROUND
     )
     canvas.paste(Image.fromarray(outlines), (_GAP, image_top))
+    canvas.paste(Image.fromarray(legend), (_GAP, legend_top))
     pen = ImageDraw.Draw(canvas)
-    pen.text((_GAP, _GAP // 2 + line / 2), panel.title, _INK, font, anchor="lm")
-    for entry, colour, (x, row) in zip(entries, colours, places, strict=True):
-        middle = legend_top + row * line + line / 2
-        half = font_size * 0.4
-        pen.rectangle((_GAP + x, middle - half, _GAP + x + 2 * half, middle + half), colour)
-        pen.text((_GAP + x + font_size * 1.2, middle), entry, _INK, font, anchor="lm")
+    pen.text((_GAP, _GAP // 2 + line / 2), panel.title, INK, legend_font(size), anchor="lm")
     return np.asarray(canvas)
-
-
-def _flow(widths: Sequence[float], limit: float) -> tuple[list[tuple[float, int]], int]:
-    """Break items into rows like words: (x, row) of each, and the number of rows."""
-    places: list[tuple[float, int]] = []
-    x, row = 0.0, 0
-    for width in widths:
-        if x and x + width > limit:
-            x, row = 0.0, row + 1
-        places.append((x, row))
-        x += width
-    return places, row + 1
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """The typeface that Matplotlib brings along: the same everywhere, with many alphabets."""
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size
-    )
