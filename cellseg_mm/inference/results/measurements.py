@@ -30,14 +30,15 @@ from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells, Ro
 from cellseg_mm.inference.results.result_image import ImageSource, ResultImage
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
+from cellseg_mm.visualization.outlines import outline
 
 _BLOCK = 512
 """Pixels of the image are read for the cells of one such square together."""
 
-_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-_STEPS = np.array([[10, 2, 10], [2, 1, 2], [10, 2, 10]], np.uint8)
 _STEP_LENGTHS = np.zeros(50)
-"""Length of the outline at a pixel of it, by the weighted sum of the outline's pixels around."""
+"""Length of the outline at a pixel of it, by the sum of the outline's pixels around: 1 for itself,
+2 for each beside it, 10 for each across a corner. As in scikit-image, after Benkrid et al., *Design
+and FPGA implementation of a perimeter estimator* (2000)."""
 _STEP_LENGTHS[[5, 7, 15, 17, 25, 27]] = 1
 _STEP_LENGTHS[[21, 33]] = sqrt(2)
 _STEP_LENGTHS[[13, 23]] = (1 + sqrt(2)) / 2
@@ -169,8 +170,9 @@ def _stains(cells: Sequence[DetectedCell], source: ImageSource) -> list[tuple[fl
 
 def _perimeter(bitmap: npt.NDArray[np.bool_]) -> float:
     height, width = bitmap.shape
-    padded = np.zeros((height + 2, width + 2), np.uint8)
-    padded[1:-1, 1:-1] = bitmap
-    outline = padded - cv2.erode(padded, _CROSS)
-    sums = cv2.filter2D(outline, cv2.CV_8U, _STEPS, borderType=cv2.BORDER_CONSTANT)
-    return float(_STEP_LENGTHS[sums[outline.view(bool)]].sum())
+    edge = np.zeros((height + 2, width + 2), np.uint8)
+    edge[1:-1, 1:-1] = own = outline(bitmap)
+    # Shifted sums: OpenCV's filter takes three times as long on images as small as these.
+    beside = edge[1:-1, :-2] + edge[1:-1, 2:] + edge[:-2, 1:-1] + edge[2:, 1:-1]
+    across = edge[:-2, :-2] + edge[:-2, 2:] + edge[2:, :-2] + edge[2:, 2:]
+    return float(_STEP_LENGTHS[(1 + 2 * beside + 10 * across)[own]].sum())
