@@ -60,7 +60,8 @@ def _open(path: Path, stack: ExitStack) -> ImageReader:
     with path.open("rb") as file:
         head = file.read(16)
     # The main file of a MIRAX slide may be a JPEG of its thumbnail.
-    decoder = None if path.suffix.lower() == ".mrxs" else decoder_of(head)
+    mirax = path.suffix.lower() == ".mrxs"
+    decoder = None if mirax else decoder_of(head)
     if decoder is not None:
         whole = WholeImage(path, decoder)
         return _upright(whole, whole.orientation)
@@ -72,6 +73,8 @@ def _open(path: Path, stack: ExitStack) -> ImageReader:
         file = stack.enter_context(tifffile.TiffFile(path))
         layout = find_layout(path, file)
         return _upright(TiffImage(path, layout), layout.orientation)
+    if mirax:
+        raise UserError(f"{path} is no slide without the folder of its name: copy its folder, too.")
     raise UserError(
         f"{path} is not an image that can be read: give a PNG, JPEG, BMP, WebP, TIFF or a slide."
     )

@@ -115,6 +115,8 @@ class TiffPlane:
             start = ((plane * self._height + row) * self._width + x1) * pixel
             file.seek(self._page.dataoffsets[0] + start)
             data = file.read((x2 - x1) * pixel)
+            if len(data) < (x2 - x1) * pixel:
+                raise UserError(f"{self._path} ends before its last pixels: copy it again.")
             region[row - y1] = np.frombuffer(data, dtype).reshape(region.shape[1:])
         return region
 

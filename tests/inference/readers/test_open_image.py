@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def _write_tags(path: Path, **values: int) -> None:
         ("empty.png", lambda path: path.touch(), "not an image that can be read"),
         ("text.png", lambda path: path.write_text("text"), "not an image that can be read"),
         ("text.tif", lambda path: path.write_text("text"), "not an image that can be read"),
-        ("slide.mrxs", lambda path: path.write_text("text"), "not an image that can be read"),
+        ("slide.mrxs", lambda path: path.write_text("text"), "copy its folder, too"),
         ("half.tif", _write_half, "half.tif cannot be read as an image"),
         ("head.tif", lambda path: path.write_bytes(b"II*\0"), "head.tif cannot be read"),
         ("rows.tif", lambda path: _write_tags(path, RowsPerStrip=0), "without pixels"),
@@ -86,13 +87,22 @@ def test_a_file_that_changes_while_it_is_read(
     with open_image(path) as image:
         image.read(0, 0, 10, 10)
         if change == "cut":
-            path.open("r+b").truncate(path.stat().st_size // 2)
+            os.truncate(path, path.stat().st_size // 2)
         elif change == "other":
             tifffile.imwrite(path, rgb[::-1][:90], **options)
         else:
             path.unlink()
         with pytest.raises(UserError, match=r"a\.tif was changed or removed"):
             image.read(0, 90, 150, 100)
+
+
+def test_an_uncompressed_file_that_is_cut_short(tmp_path: Path, rgb: Pixels) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", rgb, photometric="rgb")
+    os.truncate(tmp_path / "a.tif", 40_000)
+    with open_image(tmp_path / "a.tif") as image:
+        image.read(0, 0, 150, 80)
+        with pytest.raises(UserError, match="ends before its last pixels"):
+            image.read(0, 80, 150, 100)
 
 
 def test_a_region_outside_is_a_fault_of_the_caller(tmp_path: Path, rgb: Pixels) -> None:
