@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from cellseg_mm.inference.cell_geojson import CellGeoJsonWriter
-from cellseg_mm.inference.label_map_writer import write_label_map
 from cellseg_mm.inference.readers.image_reader import ImageReader
+from cellseg_mm.inference.results.cell_counts import CellCounts
+from cellseg_mm.inference.results.formats import result_cells
+from cellseg_mm.inference.results.geojson_file import geojson_file
+from cellseg_mm.inference.results.label_map_file import label_map_file
+from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.models.test_time.tiles import FoundCells, Predict, stream_tiled
 
 
@@ -31,8 +33,8 @@ def segment_image(
         image: The image.
         predict: The model.
         classes: Names of the model's classes.
-        cells_file: GeoJSON to write, see :mod:`cellseg_mm.inference.cell_geojson`.
-        labels_file: TIFF to write, see :mod:`cellseg_mm.inference.label_map_writer`.
+        cells_file: GeoJSON to write, see :func:`geojson_file`.
+        labels_file: TIFF to write, see :func:`label_map_file`.
         tile: Side of a tile, pixels.
         overlap: Pixels that neighbouring tiles share at least.
         min_score: Cells below it are left out, once cells on seams have been brought together.
@@ -43,26 +45,16 @@ def segment_image(
     Raises:
         ValueError: The overlap does not fit the tile, or the image is damaged.
     """
-    counts: Counter[str] = Counter()
-    batches = stream_tiled(image.read, image.height, image.width, predict, tile, overlap)
-    partial = [path.with_name(f".{path.name}.{os.getpid()}") for path in (cells_file, labels_file)]
-    try:
-        with partial[0].open("w", encoding="utf-8") as file:
-            writer = CellGeoJsonWriter(file, classes)
-
-            def recorded() -> Iterator[FoundCells]:
-                for cells, final_rows in batches:
-                    kept = [cell for cell in cells if cell.score >= min_score]
-                    for cell in kept:
-                        counts[classes[cell.label]] += 1
-                        writer.write(counts.total(), cell)
-                    yield FoundCells(kept, final_rows)
-
-            write_label_map(partial[1], image.height, image.width, recorded())
-            writer.close()
-        for source, target in zip(partial, (cells_file, labels_file), strict=True):
-            source.replace(target)
-    finally:
-        for source in partial:
-            source.unlink(missing_ok=True)
-    return counts
+    result = ResultImage(cells_file.stem, image, classes, image.mpp)
+    batches = (
+        FoundCells([cell for cell in cells if cell.score >= min_score], final_rows)
+        for cells, final_rows in stream_tiled(
+            image.read, image.height, image.width, predict, tile, overlap
+        )
+    )
+    counts = CellCounts(result)
+    with geojson_file(cells_file, result) as outlines, label_map_file(labels_file, result) as map_:
+        for batch in result_cells(batches, result):
+            for sink in (counts, outlines, map_):
+                sink.add(batch)
+    return counts.by_class

@@ -25,9 +25,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.results.polygon import polygon
 from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells, Row
-from cellseg_mm.inference.results.result_image import ImageSource, ResultImage
+from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
 from cellseg_mm.visualization.outlines import outline
@@ -151,7 +152,7 @@ def stain_density(pixels: npt.NDArray[np.uint8]) -> tuple[float, float]:
     return float(haematoxylin), float(eosin)
 
 
-def _stains(cells: Sequence[DetectedCell], source: ImageSource) -> list[tuple[float, float]]:
+def _stains(cells: Sequence[DetectedCell], source: ImageReader) -> list[tuple[float, float]]:
     blocks = defaultdict(list)
     for index, cell in enumerate(cells):
         blocks[cell.top // _BLOCK, cell.left // _BLOCK].append(index)
@@ -160,7 +161,7 @@ def _stains(cells: Sequence[DetectedCell], source: ImageSource) -> list[tuple[fl
         extents = np.array([cells[i].extent for i in indices])
         left, top = extents[:, :2].min(axis=0).tolist()
         right, bottom = extents[:, 2:].max(axis=0).tolist()
-        region = source.read_level(0, left, top, right, bottom).numpy()
+        region = source.read(left, top, right, bottom).numpy()
         for i in indices:
             x1, y1, x2, y2 = cells[i].extent
             window = region[:, y1 - top : y2 - top, x1 - left : x2 - left]

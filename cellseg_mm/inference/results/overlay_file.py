@@ -13,10 +13,10 @@ from PIL import Image
 
 from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.inference.results.cell_counts import CellCounts
-from cellseg_mm.inference.results.reduced_picture import picture_scale, reduced_picture
 from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.result_sink import ResultSink
+from cellseg_mm.inference.scaled_image import ScaledImage
 from cellseg_mm.structures.palette import class_colour, rgb
 from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.class_legend import class_legend
@@ -53,7 +53,7 @@ class Overlay:
         self._image = image
         self._counts = CellCounts(image)
         self._colours = [rgb(class_colour(label)) for label in range(len(image.classes))]
-        self._scale = picture_scale(image.source, LONGEST_SIDE)
+        self._scale = min(1.0, LONGEST_SIDE / max(image.width, image.height))
         height, width = (max(1, round(n * self._scale)) for n in (image.height, image.width))
         # Of each pixel the class whose line runs there, from 1.
         self._lines = np.zeros((height, width), np.uint8 if len(image.classes) < 255 else np.uint16)
@@ -74,7 +74,9 @@ class Overlay:
 
     def picture(self) -> Picture:
         """(H, W, 3) uint8, RGB: the size of the image, or of its thumbnail."""
-        picture = reduced_picture(self._image.source, self._scale)
+        height, width = self._lines.shape
+        view = ScaledImage(self._image.source, width, height)
+        picture = np.ascontiguousarray(view.read(0, 0, width, height).permute(1, 2, 0).numpy())
         lines = self._lines > 0
         beside = cv2.dilate(lines.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool) & ~lines
         picture[beside] = (picture[beside] * _EDGE).astype(np.uint8)

@@ -4,39 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
-
-class ImageSource(Protocol):
-    """Pixels by region; :class:`~cellseg_mm.inference.readers.image_reader.ImageReader` is one."""
-
-    @property
-    def levels(self) -> Sequence[tuple[int, int]]:
-        """(width, height) of the stored sizes, from the full one down."""
-
-    def read_level(self, level: int, x1: int, y1: int, x2: int, y2: int) -> Tensor:
-        """The region from (x1, y1) up to (x2, y2): (3, y2 - y1, x2 - x1) uint8, RGB."""
-
-
-class ArraySource:
-    """An image that is held in memory.
-
-    Args:
-        pixels: (H, W, 3) uint8, RGB.
-    """
-
-    def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
-        self.levels = [(pixels.shape[1], pixels.shape[0])]
-        self._pixels = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
-
-    def read_level(self, level: int, x1: int, y1: int, x2: int, y2: int) -> Tensor:
-        """See :class:`ImageSource`."""
-        return self._pixels[:, y1:y2, x1:x2].contiguous()
+from cellseg_mm.inference.readers.image_reader import ImageReader
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +22,7 @@ class ResultImage:
     """
 
     name: str
-    source: ImageSource
+    source: ImageReader
     classes: Sequence[str]
     mpp: tuple[float, float] | None = None
     warnings: list[str] = field(default_factory=list)
@@ -61,9 +30,9 @@ class ResultImage:
     @property
     def width(self) -> int:
         """Pixels."""
-        return self.source.levels[0][0]
+        return self.source.width
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return self.source.levels[0][1]
+        return self.source.height

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cellseg_mm.inference.results.result_image import ArraySource, ResultImage
+from cellseg_mm.inference.readers.array_image import ArrayImage
+from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
 
@@ -100,6 +101,6 @@ def make_image() -> MakeImage:
         mpp: tuple[float, float] | None = (0.25, 0.25),
     ) -> ResultImage:
         pixels = np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
-        return ResultImage(name, ArraySource(pixels), CLASSES, mpp)
+        return ResultImage(name, ArrayImage(pixels), CLASSES, mpp)
 
     return make
