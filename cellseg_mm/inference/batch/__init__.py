@@ -1,0 +1,1 @@
+"""Many images: which they are, what is done already, and what became of each."""
