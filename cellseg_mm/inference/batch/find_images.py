@@ -85,7 +85,7 @@ def _find(
 ) -> list[tuple[Path, tuple[str, ...]]]:
     """The images, each with the folders between the folder that was named and itself."""
     found: dict[str, tuple[Path, tuple[str, ...]]] = {}
-    for argument in map(os.fspath, paths):
+    for argument in (os.fspath(path) for path in paths):
         path = Path(argument)
         if path.is_dir():
             images = list(_in_folder(path, recursive))
