@@ -52,6 +52,9 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
     """
     from itertools import islice
 
+    import cv2
+
+    from cellseg_mm.files.rgb_file import encode_rgb, write_rgb
     from cellseg_mm.visualization.contact_sheet import write_contact_sheet
     from cellseg_mm.visualization.loader_samples import (
         batch_samples,
@@ -60,12 +63,7 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
         loads_bgr,
         seeded_loader,
     )
-    from cellseg_mm.visualization.sample_picture import (
-        encode_picture,
-        sample_picture,
-        stack_pictures,
-        write_picture,
-    )
+    from cellseg_mm.visualization.sample_picture import sample_picture, stack_pictures
 
     loader = seeded_loader(config, split)
     batches = iterate_batches(loader) if split == "train" else loader
@@ -80,9 +78,10 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
         if out.suffix == ".html":
             height, width = sample.image.shape[:2]
             caption = f"{sample.name}: {width} × {height} px, {len(sample.cells):,} cells"
-            figures.append((caption, encode_picture(stack_pictures([picture]), ".jpg")))
+            quality = [cv2.IMWRITE_JPEG_QUALITY, 88]
+            figures.append((caption, encode_rgb(stack_pictures([picture]), ".jpg", quality)))
         else:
-            write_picture(out / f"{split}_{drawn:03d}_{sample.name}.png", picture)
+            write_rgb(out / f"{split}_{drawn:03d}_{sample.name}.png", picture)
     if out.suffix == ".html":
         subtitle = f"{drawn} samples of the {split} loader, seed {config.randomness.get('seed')}"
         write_contact_sheet(out, Path(config.filename).stem, subtitle, figures)

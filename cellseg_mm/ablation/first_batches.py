@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.config import Config
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.rgb_file import write_rgb
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.visualization.loader_samples import (
     batch_samples,
@@ -21,7 +22,7 @@ from cellseg_mm.visualization.loader_samples import (
     loads_bgr,
     seeded_loader,
 )
-from cellseg_mm.visualization.sample_picture import sample_picture, stack_pictures, write_picture
+from cellseg_mm.visualization.sample_picture import sample_picture, stack_pictures
 
 _COMPARED = 8
 """Batches to hash: an augmentation of low probability may leave the first one as it was."""
@@ -63,7 +64,7 @@ def record_first_batches(config: Config, picture: Path) -> FirstBatches:
         raise UserError("The training loader has no batch: the training split has no image.")
     samples = batch_samples(batches[0], loader.dataset, loads_bgr(config))
     drawn = [sample_picture(sample, *class_colours(loader.dataset)) for sample in samples]
-    write_picture(picture, stack_pictures(drawn))
+    write_rgb(picture, stack_pictures(drawn))
     return FirstBatches(_pipeline_digest(config), tuple(map(_batch_digest, batches)))
 
 

@@ -8,13 +8,13 @@ prepared ``train.json`` and ``val.json``, dealt out anew by a split file with k 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
+from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.problems import BadFileError
 from cellseg_mm.preparation.splits import Fold, SplitArguments, read_split
@@ -147,6 +147,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")

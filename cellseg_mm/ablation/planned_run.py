@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from mmengine.config import Config
 from cellseg_mm.ablation.folds import annotation_files, select_fold
 from cellseg_mm.ablation.ladder import Row
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.runs.run_config import load_config
 
 _HOOKS = {
@@ -61,10 +61,8 @@ class PlannedRun:
 
     def write_config(self) -> None:
         """Write the settings as a config that tools/train.py and tools/test.py run."""
-        self.config_file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.config_file.with_name(f".{self.config_file.stem}.{os.getpid()}.py")
-        self.config.dump(str(partial))
-        partial.replace(self.config_file)
+        with atomic_write(self.config_file) as unfinished:
+            self.config.dump(str(unfinished))
 
     def read_record(self) -> dict[str, Any]:
         """What is known of the run; empty if it has not begun."""
@@ -87,10 +85,8 @@ class PlannedRun:
             **self.read_record(),
             **changes,
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".run.json.{os.getpid()}"
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self.folder / "run.json")
+        with atomic_write(self.folder / "run.json") as unfinished:
+            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         return record
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from cellseg_mm.ablation.paired_bootstrap import PairedDifference, paired_difference
 from cellseg_mm.ablation.run_result import RunResult
+from cellseg_mm.files.atomic_write import atomic_write
 
 SCORES = {
     "mAP": "segm_mAP",
@@ -317,6 +317,5 @@ def _escape(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.runs.peak_memory import peak_memory_bytes
 
 _KEY = "training_cost"
@@ -53,10 +53,8 @@ class TrainingCostHook(Hook):
         cost["peak_bytes"] = max(cost["peak_bytes"], peak_memory_bytes())
         cost["memory"] = "GPU" if gpu else "process"
         cost["device"] = torch.cuda.get_device_name() if gpu else "CPU"
-        path = Path(runner.work_dir, COST_FILE)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with atomic_write(Path(runner.work_dir, COST_FILE)) as unfinished:
+            unfinished.write_text(json.dumps(cost, indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
     def _cost(runner: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellseg_mm.analysis.dataset_statistics import SplitTable
+from cellseg_mm.files.atomic_write import atomic_write
 
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color Universal Design" (2008).
 _COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
@@ -40,9 +41,8 @@ def draw_dataset(tables: Mapping[str, SplitTable], path: Path) -> None:
         axes.set_axisbelow(True)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize="small")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=110)
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=110)
 
 
 def _draw_counts(axes: Axes, tables: Mapping[str, SplitTable]) -> None:

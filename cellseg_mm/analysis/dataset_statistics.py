@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.analysis.image_statistics import measure_cells
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.rgb_file import read_rgb
 from cellseg_mm.structures.planes import read_planes
 
 FloatArray = npt.NDArray[np.float64]
@@ -91,7 +91,7 @@ def read_split_table(root: Path, split: str) -> SplitTable | None:
         if "label_file" not in image:
             continue
         planes = read_planes(root / "labels" / image["label_file"])
-        rgb = _read_rgb(root / "images" / image["file_name"])
+        rgb = read_rgb(root / "images" / image["file_name"])
         ids = np.array([record["instance_id"] for record in records], np.int64)
         cells = measure_cells(rgb, planes, ids)
         xywh = np.array([record["bbox"] for record in records], float).reshape(-1, 4)
@@ -235,13 +235,6 @@ def _join(parts: Sequence[Any], columns: int | None = None) -> FloatArray:
     shape = (-1,) if columns is None else (-1, columns)
     arrays = [np.asarray(part, float).reshape(shape) for part in parts]
     return np.concatenate(arrays) if arrays else np.zeros((0, *shape[1:]))
-
-
-def _read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError(f"{path} is not an image that can be read: prepare the data set again.")
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def _range(values: Mapping[str, float] | None) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from cellseg_mm.files.atomic_write import atomic_write
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -17,19 +17,8 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` beside ``filepath``, then rename."""
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        with atomic_write(filepath) as unfinished:
+            unfinished.write_bytes(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
         """Write text as :meth:`put` writes bytes."""

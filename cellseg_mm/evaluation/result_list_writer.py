@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from mmengine.evaluator import BaseMetric
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.structures.coco_rle import mask_areas
 
 _GATHERED_BYTES = 8 << 20
@@ -130,25 +130,19 @@ class ResultListWriter(BaseMetric):
         Returns:
             Number of `images` seen and of `detections` written.
         """
-        target = self.out_file.absolute()
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
         images: set[bytes] = set()
         detections = 0
-        try:
-            with self.open_target(unfinished) as file:
-                file.write(b"[")
-                for line in results:
-                    image_id, count, records = line.rstrip(b"\n").split(b" ", 2)
-                    if image_id in images:
-                        continue
-                    images.add(image_id)
-                    if records:
-                        file.write((b",\n" if detections else b"\n") + records)
-                        detections += int(count)
-                file.write(b"\n]\n")
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with atomic_write(self.out_file) as unfinished, self.open_target(unfinished) as file:
+            file.write(b"[")
+            for line in results:
+                image_id, count, records = line.rstrip(b"\n").split(b" ", 2)
+                if image_id in images:
+                    continue
+                images.add(image_id)
+                if records:
+                    file.write((b",\n" if detections else b"\n") + records)
+                    detections += int(count)
+            file.write(b"\n]\n")
         return {"images": len(images), "detections": detections}
 
     @cached_property

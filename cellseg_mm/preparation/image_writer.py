@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from cellseg_mm.files.rgb_file import encode_rgb
 from cellseg_mm.preparation.channel_order import Order, to_rgb
 from cellseg_mm.preparation.coco_annotations import Record, annotations_from_planes
 from cellseg_mm.preparation.image_groups import patient_of
@@ -56,7 +55,7 @@ class ImageWriter:
         pixels = to_rgb(read_image(image.image_path), self.order)
         height, width, _ = pixels.shape
         file_name = f"{image.part}/{image.name}.png"
-        _write_png(self.folder / "images" / file_name, pixels)
+        (self.folder / "images" / file_name).write_bytes(encode_rgb(pixels, ".png", _PNG_OPTIONS))
         record: Record = {"id": image.image_id, "file_name": file_name}
         annotations: list[Record] = []
         if image.mask_paths is not None:
@@ -74,10 +73,3 @@ class ImageWriter:
         if patient is not None:
             record["patient"] = patient
         return WrittenImage(record, annotations)
-
-
-def _write_png(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    encoded, png = cv2.imencode(".png", rgb[..., ::-1], _PNG_OPTIONS)
-    if not encoded:
-        raise OSError(f"{path} cannot be encoded as PNG.")
-    path.write_bytes(png.tobytes())

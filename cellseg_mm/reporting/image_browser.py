@@ -15,8 +15,9 @@ from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis, ImageScore
 from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.files.rgb_file import read_rgb
 from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS
-from cellseg_mm.reporting.image_files import jpeg_data_uri, read_image
+from cellseg_mm.reporting.image_files import jpeg_data_uri
 from cellseg_mm.structures.palette import class_colour
 
 _LONGEST_SIDE = 1600
@@ -93,7 +94,7 @@ def browser_data(
                 "width": record["width"],
                 "height": record["height"],
                 "pq": None if np.isnan(score.pq) else round(score.pq, 3),
-                "source": jpeg_data_uri(read_image(data_root, score.file_name), longest),
+                "source": jpeg_data_uri(read_rgb(data_root / "images" / score.file_name), longest),
                 "truth": [
                     [
                         class_of[cell["category_id"]],

@@ -14,7 +14,7 @@ from PIL import Image
 from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
-from cellseg_mm.reporting.image_files import RgbImage, read_image
+from cellseg_mm.files.rgb_file import RgbImage, read_rgb
 from cellseg_mm.structures.cell_crops import cells_from_rles
 from cellseg_mm.structures.palette import rgb
 from cellseg_mm.structures.planes import InstanceCrop
@@ -85,7 +85,7 @@ def draw_worst_cells(
     every = sorted((e for errors in worst.values() for e in errors), key=lambda e: e.image_id)
     for _, errors in groupby(every, key=lambda e: e.image_id):
         of_image = list(errors)
-        image = read_image(data_root, of_image[0].file_name)
+        image = read_rgb(data_root / "images" / of_image[0].file_name)
         for error in of_image:
             cell = None if error.annotation_id is None else truth[error.annotation_id]
             prediction = None if error.row is None else predictions[error.row]

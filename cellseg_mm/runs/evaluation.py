@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mmengine.dist import master_only
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
+from cellseg_mm.files.atomic_write import atomic_write
 
 
 def choose_evaluation(
@@ -75,6 +75,5 @@ def write_metrics(metrics: Mapping[str, Any], work_dir: str, split: str) -> None
         for key, v in metrics.items()
     }
     path = Path(work_dir, "metrics.json" if split == "val" else f"metrics_{split}.json")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from cellseg_mm.files.atomic_write import atomic_write
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -57,7 +58,5 @@ def write_contact_sheet(
     page = _PAGE.format(
         title=html.escape(title), subtitle=html.escape(subtitle), figures="\n".join(parts)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")

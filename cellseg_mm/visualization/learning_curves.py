@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.atomic_write import atomic_write
 
 Record = dict[str, float]
 FloatArray = npt.NDArray[np.float64]
@@ -147,9 +148,8 @@ def draw_learning_curves(history: History, path: Path | str) -> None:
         axes.grid(alpha=0.3, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=120)
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=120)
 
 
 def _read_run(path: Path) -> History:

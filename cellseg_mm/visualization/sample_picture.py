@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -65,23 +63,6 @@ def stack_pictures(
         for p in reduced
     ]
     return np.concatenate(padded)
-
-
-def write_picture(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    """Write (h, w, 3) uint8 as PNG, whole or not at all; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(encode_picture(rgb, ".png"))
-    partial.replace(path)
-
-
-def encode_picture(rgb: npt.NDArray[np.uint8], suffix: str) -> bytes:
-    """The bytes of an image file: ".png", or ".jpg" of quality 88."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if suffix == ".jpg" else []
-    encoded, content = cv2.imencode(suffix, rgb[..., ::-1], quality)
-    if not encoded:
-        raise OSError(f"A picture of the shape {rgb.shape} cannot be written as {suffix}.")
-    return content.tobytes()
 
 
 def _box_crop(box: npt.NDArray[np.float32], height: int, width: int) -> InstanceCrop:

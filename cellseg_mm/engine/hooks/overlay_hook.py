@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from mmengine.hooks import Hook
@@ -15,6 +13,7 @@ from mmengine.registry import HOOKS
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.files.rgb_file import read_rgb, write_rgb
 from cellseg_mm.structures.cell_crops import cells_from_planes, cells_from_rles
 from cellseg_mm.structures.planes import read_planes
 from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
@@ -92,7 +91,7 @@ class OverlayHook(Hook):
             try:
                 picture = self._draw(output, sample, metainfo)
                 name = f"{Path(sample['img_path']).stem}.png"
-                _write_png(Path(runner.work_dir, "overlays", stage, name), picture)
+                write_rgb(Path(runner.work_dir, "overlays", stage, name), picture)
             except Exception:  # a picture is never worth a training
                 runner.logger.warning(
                     f"The overlay of {sample['img_path']} could not be drawn.", exc_info=True
@@ -101,7 +100,7 @@ class OverlayHook(Hook):
     def _draw(
         self, output: Any, sample: dict[str, Any], metainfo: dict[str, Any]
     ) -> npt.NDArray[np.uint8]:
-        image = _read_rgb(sample["img_path"])
+        image = read_rgb(sample["img_path"])
         panels = [_prediction_panel(output, image.shape[0], image.shape[1], self.score_thr)]
         if "label_path" in sample:
             panels.insert(0, _truth_panel(sample))
@@ -123,21 +122,3 @@ def _prediction_panel(output: Any, height: int, width: int, score_thr: float) ->
     cells = list(cells_from_rles([rles[i] for i in order], height, width))
     title = f"Prediction: {len(cells):,} cells, score ≥ {score_thr:g}"
     return Panel(title, cells, detections.labels[order])
-
-
-def _read_rgb(path: str) -> npt.NDArray[np.uint8]:
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise UserError(f"{path} is not an image that can be read.")
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)
-
-
-def _write_png(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    """Write in one step: two processes may draw an image that fills up the last batch."""
-    encoded, png = cv2.imencode(".png", rgb[..., ::-1])
-    if not encoded:
-        raise OSError(f"{path} cannot be encoded as PNG.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(png.tobytes())
-    unfinished.replace(path)
