@@ -35,12 +35,14 @@ def parse_args() -> argparse.Namespace:
         help="mask IoU from which on two detections show one cell (default: 0.5)",
     )
     parser.add_argument(
-        "--max-per-image", type=int, default=1000, help="detections kept (default: 1000)"
+        "--max-per-image",
+        type=int,
+        help="detections kept (default: as many as the file with the most has in an image)",
     )
     args = parser.parse_args()
     if not 0 < args.merge_iou <= 1:
         parser.error("--merge-iou must lie above 0, up to 1.")
-    if args.max_per_image < 1:
+    if args.max_per_image is not None and args.max_per_image < 1:
         parser.error("--max-per-image must be at least 1.")
     return args
 

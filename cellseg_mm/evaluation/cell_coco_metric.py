@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from faster_coco_eval.core import mask as fast_mask
 from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from mmdet.registry import METRICS
@@ -203,12 +202,9 @@ def _detection_records(
     records: list[dict[str, Any]] = []
     for image in images:
         boxes = image.boxes_xywh
-        if iou_type == "segm":
-            areas = fast_mask.area(image.rles) if len(image) else []
-        else:
-            areas = boxes[:, 2] * boxes[:, 3]
+        areas = (image.areas if iou_type == "segm" else boxes[:, 2] * boxes[:, 3]).tolist()
         for rle, box, area, score, label in zip(
-            image.rles, boxes.tolist(), areas, image.scores.tolist(), image.labels, strict=True
+            image.masks, boxes.tolist(), areas, image.scores.tolist(), image.labels, strict=True
         ):
             records.append(
                 {
@@ -217,7 +213,7 @@ def _detection_records(
                     "category_id": category_ids[label],
                     "segmentation": rle,
                     "bbox": box,
-                    "area": float(area),
+                    "area": area,
                     "score": score,
                     "iscrowd": 0,
                 }

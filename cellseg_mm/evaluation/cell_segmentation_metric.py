@@ -91,13 +91,8 @@ class CellSegmentationMetric(BaseMetric):
                 f"{len(unseen)} of {len(self._truth.images)} images of {self._truth.source} were "
                 "not evaluated: they count as images without predictions."
             )
-        nothing = np.zeros(0)
         for image_id in unseen:
-            scored[image_id] = self._score(
-                ImageDetections(
-                    image_id, None, nothing.reshape(0, 4), nothing, nothing.astype(np.int64), []
-                )
-            )
+            scored[image_id] = self._score(ImageDetections.none(image_id))
         # In order of the ids, so that sums do not depend on the number of processes.
         return cell_metrics([scored[image_id] for image_id in sorted(scored)], self._classes)
 
@@ -120,11 +115,10 @@ class CellSegmentationMetric(BaseMetric):
         ]
         truth_classes = [category_ids.index(cell["category_id"]) for cell in cells]
         sure = np.flatnonzero(detections.scores >= self.score_thr)
-        rles = detections.rles
         height, width = image["height"], image["width"]
         try:
             prediction = label_map_from_predictions(
-                [rles[i] for i in sure], detections.scores[sure], height, width, self.min_kept
+                detections.masks[sure], detections.scores[sure], height, width, self.min_kept
             )
             truth = label_map_from_truth([cell["segmentation"] for cell in cells], height, width)
         except ValueError as error:

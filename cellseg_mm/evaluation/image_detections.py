@@ -12,6 +12,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.structures.rle_masks import RLEMasks
 
 
 @dataclass(frozen=True)
@@ -20,27 +21,34 @@ class ImageDetections:
 
     Attributes:
         image_id: COCO image id.
-        size: (height, width) of every mask, pixels; None where there is no detection.
         boxes: (N, 4) float64, xyxy, pixels.
         scores: (N,) float64.
         labels: (N,) int64 class indices from 0.
-        counts: N strings, the `counts` of the masks' COCO RLE.
+        masks: N masks, each with a pixel.
+        areas: (N,) int64, their pixels.
     """
 
     image_id: int
-    size: tuple[int, int] | None
     boxes: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64]
-    counts: list[str]
+    masks: RLEMasks
+    areas: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self.masks)
+
+    @classmethod
+    def none(cls, image_id: int) -> ImageDetections:
+        """An image in which nothing was found."""
+        numbers, integers = np.zeros(0), np.zeros(0, np.int64)
+        masks = RLEMasks([], 0, 0)
+        return cls(image_id, numbers.reshape(0, 4), numbers, integers, masks, integers)
 
     @property
-    def rles(self) -> list[dict[str, Any]]:
-        """The masks as COCO RLE dicts with str counts."""
-        return [{"size": list(self.size or ()), "counts": counts} for counts in self.counts]
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every mask, pixels; None where there is no detection."""
+        return (self.masks.height, self.masks.width) if len(self) else None
 
     @property
     def boxes_xywh(self) -> npt.NDArray[np.float64]:
@@ -50,6 +58,8 @@ class ImageDetections:
     @classmethod
     def from_data_sample(cls, data_sample: Mapping[str, Any]) -> ImageDetections:
         """Read MMDetection's result for one image.
+
+        Detections whose mask has no pixel are left out, here and thus in every metric and file.
 
         Args:
             data_sample: A `DetDataSample` as a dict: `img_id` and `pred_instances` with `bboxes`
@@ -69,28 +79,30 @@ class ImageDetections:
         boxes = _to_numpy(instances["bboxes"], torch.float64).reshape(-1, 4)
         scores = _to_numpy(instances["scores"], torch.float64)
         labels = _to_numpy(instances["labels"], torch.int64)
-        size, counts = _read_masks(instances["masks"], image_id)
-        if not len(boxes) == len(scores) == len(labels) == len(counts):
+        masks = _read_masks(instances["masks"], image_id)
+        if not len(boxes) == len(scores) == len(labels) == len(masks):
             raise UserError(
                 f"The model gave {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels "
-                f"and {len(counts)} masks for image {image_id}, but each detection has one of each."
+                f"and {len(masks)} masks for image {image_id}, but each detection has one of each."
             )
         if not (np.isfinite(scores).all() and np.isfinite(boxes).all()):
             raise UserError(
                 f"The model gave scores or boxes that are not finite for image {image_id}: "
                 "its weights have diverged, or its input is broken."
             )
-        return cls(image_id, size, boxes, scores, labels, counts)
+        areas = masks.runs.areas
+        kept = areas > 0
+        return cls(image_id, boxes[kept], scores[kept], labels[kept], masks[kept], areas[kept])
 
 
 def _to_numpy(tensor: torch.Tensor, dtype: torch.dtype) -> npt.NDArray[Any]:
     return tensor.detach().to("cpu", dtype).numpy()
 
 
-def _read_masks(
-    masks: torch.Tensor | Sequence[Mapping[str, Any]], image_id: int
-) -> tuple[tuple[int, int] | None, list[str]]:
-    """Common size and counts of the masks, encoded where they are bitmaps."""
+def _read_masks(masks: torch.Tensor | Sequence[Mapping[str, Any]], image_id: int) -> RLEMasks:
+    """The masks of one size, encoded where they are bitmaps."""
+    if isinstance(masks, RLEMasks):
+        return masks
     if isinstance(masks, torch.Tensor):
         bitmaps = masks.detach().to("cpu", torch.uint8).numpy()
         rles = [coco_mask.encode(np.asfortranarray(bitmap)) for bitmap in bitmaps]
@@ -101,4 +113,4 @@ def _read_masks(
         raise UserError(f"The masks of image {image_id} have several sizes: {sorted(sizes)}.")
     # JSON needs a str, and evaluators silently skip an instance whose counts are bytes.
     counts = [c.decode("ascii") if isinstance(c := rle["counts"], bytes) else c for rle in rles]
-    return next(iter(sizes), None), counts
+    return RLEMasks(counts, *next(iter(sizes), (0, 0)))

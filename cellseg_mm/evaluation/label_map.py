@@ -14,21 +14,21 @@ True cells have no score and are never left out: the smaller one keeps a shared 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.structures.rle_pixels import RlePixels, rle_pixels
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 MIN_KEPT = 0.5
 """Least share of its pixels that a prediction must keep to be a cell of the label map."""
 
 
 def label_map_from_predictions(
-    rles: Sequence[Mapping[str, Any]],
+    rles: Iterable[Mapping[str, Any]],
     scores: npt.ArrayLike,
     height: int,
     width: int,
@@ -51,11 +51,11 @@ def label_map_from_predictions(
     Raises:
         ValueError: A mask is malformed or of another size, or there is not one score for each.
     """
-    return paint_by_score(rle_pixels(rles, height, width), scores, min_kept)
+    return paint_by_score(MaskRuns.from_rles(rles, height, width), scores, min_kept)
 
 
 def label_map_from_truth(
-    rles: Sequence[Mapping[str, Any]], height: int, width: int
+    rles: Iterable[Mapping[str, Any]], height: int, width: int
 ) -> npt.NDArray[np.int32]:
     """Paint true cells into one label map; the smaller cell keeps the pixels that two share.
 
@@ -70,11 +70,12 @@ def label_map_from_truth(
     Raises:
         ValueError: A mask is malformed or of another size.
     """
-    return paint_by_score(rle_pixels(rles, height, width), np.zeros(len(rles)), min_kept=0.0)
+    masks = MaskRuns.from_rles(rles, height, width)
+    return paint_by_score(masks, np.zeros(len(masks)), min_kept=0.0)
 
 
 def paint_by_score(
-    masks: RlePixels, scores: npt.ArrayLike, min_kept: float
+    masks: MaskRuns, scores: npt.ArrayLike, min_kept: float
 ) -> npt.NDArray[np.int32]:
     """Paint masks in order of score, each on the pixels that are still free.
 
@@ -95,9 +96,9 @@ def paint_by_score(
             f"{len(masks)} masks need as many scores, but the scores have shape {values.shape}."
         )
     canvas = np.zeros(masks.height * masks.width, np.int32)
-    offsets = masks.offsets.tolist()
+    pixels_of = masks.split_pixels()
     for i in np.lexsort((masks.areas, -values)).tolist():
-        pixels = masks.pixels[offsets[i] : offsets[i + 1]]
+        pixels = pixels_of[i]
         free = canvas[pixels] == 0
         kept = np.count_nonzero(free)
         if kept == len(pixels):

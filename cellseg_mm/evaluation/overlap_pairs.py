@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_array
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.structures.rle_pixels import RlePixels
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -92,18 +93,20 @@ def overlap_pairs(
     truth_ids, truth_of_run = _in_raster_order(flat_truth[starts])
     prediction_ids, prediction_of_run = _in_raster_order(flat_prediction[starts])
     both = (truth_of_run >= 0) & (prediction_of_run >= 0)
+    table = coo_array(
+        (lengths[both], (truth_of_run[both], prediction_of_run[both])),
+        shape=(len(truth_ids), len(prediction_ids)),
+    )
     return OverlapPairs(
         truth_ids,
         prediction_ids,
         _sum_by_index(truth_of_run, lengths, len(truth_ids)),
         _sum_by_index(prediction_of_run, lengths, len(prediction_ids)),
-        *_count_pairs(
-            truth_of_run[both], prediction_of_run[both], lengths[both], len(prediction_ids)
-        ),
+        *_pairs(table.tocsr()),
     )
 
 
-def mask_overlap_pairs(truth: RlePixels, prediction: RlePixels) -> OverlapPairs:
+def mask_overlap_pairs(truth: MaskRuns, prediction: MaskRuns) -> OverlapPairs:
     """Find the overlapping pairs of two lists of masks; masks of one list may overlap, too.
 
     Args:
@@ -116,35 +119,12 @@ def mask_overlap_pairs(truth: RlePixels, prediction: RlePixels) -> OverlapPairs:
     Raises:
         ValueError: The masks lie on images of different sizes.
     """
-    if (truth.height, truth.width) != (prediction.height, prediction.width):
-        raise UserError(
-            f"True masks lie on {truth.height}×{truth.width} pixels and predicted ones on "
-            f"{prediction.height}×{prediction.width}: they must share one image."
-        )
-    rows: list[Int64Array] = []
-    columns: list[Int64Array] = []
-    waiting = np.arange(len(truth))
-    while waiting.size:
-        # A plane of the truth: cells that another one painted over wait for the next plane. The
-        # last cell painted is whole, so each round places at least one.
-        chosen = np.isin(truth.owners, waiting)
-        pixels, owners = truth.pixels[chosen], truth.owners[chosen]
-        plane = np.full(truth.height * truth.width, -1, np.int64)
-        plane[pixels] = owners
-        hidden = np.unique(owners[plane[pixels] != owners])
-        labels = plane[prediction.pixels]
-        hit = (labels >= 0) & ~np.isin(labels, hidden)
-        rows.append(labels[hit])
-        columns.append(prediction.owners[hit])
-        waiting = hidden
-    row = np.concatenate([*rows, np.zeros(0, np.int64)])
-    column = np.concatenate([*columns, np.zeros(0, np.int64)])
     return OverlapPairs(
         np.arange(len(truth)),
         np.arange(len(prediction)),
         truth.areas,
         prediction.areas,
-        *_count_pairs(row, column, np.ones(len(row), np.int64), len(prediction)),
+        *_pairs(truth.shared_pixels(prediction)),
     )
 
 
@@ -164,17 +144,8 @@ def _sum_by_index(index: Int64Array, values: Int64Array, size: int) -> Int64Arra
     return np.bincount(index + 1, weights=values, minlength=size + 1)[1:].astype(np.int64)
 
 
-def _count_pairs(
-    row: Int64Array, column: Int64Array, pixels: Int64Array, columns: int
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Distinct (row, column) pairs, sorted, with the sum of their pixels."""
-    keys = row * columns + column
-    # Shrink to runs of equal keys first: sorting is the only step that is not linear.
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    if not starts.size:
-        empty = np.zeros(0, np.int64)
-        return empty, empty, empty
-    lengths = np.add.reduceat(pixels, starts)
-    pairs, inverse = np.unique(keys[starts], return_inverse=True)
-    counts = np.bincount(inverse, weights=lengths).astype(np.int64)
-    return pairs // columns, pairs % columns, counts
+def _pairs(table: csr_array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Rows, columns and values of a sparse matrix, sorted."""
+    table.sort_indices()
+    pairs = table.tocoo()
+    return pairs.row.astype(np.int64), pairs.col.astype(np.int64), pairs.data

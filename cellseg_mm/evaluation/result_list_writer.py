@@ -18,7 +18,6 @@ from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.files.atomic_write import atomic_write
-from cellseg_mm.structures.coco_rle import mask_areas
 
 _GATHERED_BYTES = 8 << 20
 """Each process sends about this much at a time to the one that writes the file."""
@@ -159,9 +158,7 @@ class ResultListWriter(BaseMetric):
         return self._part
 
     def _records(self, detections: ImageDetections) -> list[dict[str, Any]]:
-        """Records of the list, without the empty masks."""
-        rles = detections.rles
-        areas = mask_areas(detections.counts)
+        """Records of the list."""
         return [
             {
                 "image_id": detections.image_id,
@@ -170,15 +167,13 @@ class ResultListWriter(BaseMetric):
                 "category_id": self._category_ids[label],
                 "segmentation": rle,
             }
-            for rle, area, box, score, label in zip(
-                rles,
-                areas,
+            for rle, box, score, label in zip(
+                detections.masks,
                 detections.boxes_xywh.tolist(),
                 detections.scores.tolist(),
                 detections.labels.tolist(),
                 strict=True,
             )
-            if area
         ]
 
 

@@ -15,7 +15,6 @@ from cellseg_mm.evaluation.prediction_dumper import PredictionDumper
 from cellseg_mm.evaluation.predictions import Prediction, load_predictions
 from cellseg_mm.evaluation.submission import SubmissionWriter
 from cellseg_mm.models.test_time.fusion import fuse_detections
-from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 _WRITERS = {".json": PredictionDumper, ".zip": SubmissionWriter}
@@ -26,12 +25,13 @@ def fuse_predictions(
     ann_file: str,
     out_file: str,
     merge_iou: float = 0.5,
-    max_per_image: int = 1000,
+    max_per_image: int | None = None,
 ) -> dict[str, int]:
     """Fuse files of predictions with :func:`~cellseg_mm.models.test_time.fusion.fuse_detections`.
 
-    Masks in files are binary, so a pixel is in where at least half of the models that found the
-    cell have it. Boxes are the mean of the masks' tight boxes.
+    Masks in files are binary, so a pixel is in where more than half of the models that found the
+    cell have it; where it is just half, the best of their detections decides. Boxes are the mean of
+    the masks' tight boxes.
 
     Args:
         prediction_files: COCO result lists, one for each model, as ``tools/test.py --dump`` or
@@ -39,7 +39,8 @@ def fuse_predictions(
         ann_file: COCO json of the images; needs no truth.
         out_file: The file to write: a result list ``.json``, or a submission ``.zip``.
         merge_iou: Least mask IoU of two detections of one cell.
-        max_per_image: Detections kept for each image.
+        max_per_image: Detections kept for each image; None = as many as the file with the most has
+            in an image.
 
     Returns:
         Number of ``images`` and of ``detections`` written.
@@ -61,6 +62,8 @@ def fuse_predictions(
         for prediction in load_predictions(file, annotations):
             by_image[prediction["image_id"]].append(prediction)
         sources.append(by_image)
+    if max_per_image is None:
+        max_per_image = max((len(p) for by_image in sources for p in by_image.values()), default=0)
     for image_id, image in annotations.images.items():
         size = image["height"], image["width"]
         found = [_detections(by_image[image_id], labels, *size) for by_image in sources]
@@ -75,7 +78,7 @@ def _detections(
 ) -> InstanceData:
     masks = RLEMasks([p["segmentation"]["counts"] for p in predictions], height, width)
     return InstanceData(
-        bboxes=torch.as_tensor(MaskRuns.from_rle(masks).boxes, dtype=torch.float64),
+        bboxes=torch.as_tensor(masks.runs.boxes, dtype=torch.float64),
         scores=torch.tensor([p["score"] for p in predictions], dtype=torch.float64),
         labels=torch.tensor([labels[p["category_id"]] for p in predictions], dtype=torch.int64),
         masks=masks,

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.structures.coco_rle import encode_many
+from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.planes import IntArray, instance_extents
 
 Record = dict[str, Any]
+Int64Array = npt.NDArray[np.int64]
 
 
 def annotations_from_planes(
@@ -42,9 +43,12 @@ def annotations_from_planes(
             f"The planes hold the ids {np.flatnonzero(areas).tolist()}, but each of 1 to "
             f"{len(categories)} must occur."
         )
-    rles = _rles_from_planes(planes, len(categories))
+    parts = [_column_major_runs(plane) for plane in planes]
+    ids, starts, ends = map(np.concatenate, zip(*parts, strict=True))
+    _, height, width = planes.shape
+    counts = MaskRuns.gather(ids - 1, starts, ends, (len(categories), height, width)).encode()
     records = []
-    for instance_id, (category, rle) in enumerate(zip(categories, rles, strict=True), start=1):
+    for instance_id, (category, text) in enumerate(zip(categories, counts, strict=True), start=1):
         x1, y1, x2, y2 = (int(value) for value in boxes[instance_id])
         records.append(
             {
@@ -53,7 +57,7 @@ def annotations_from_planes(
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": int(areas[instance_id]),
                 "iscrowd": 0,
-                "segmentation": rle,
+                "segmentation": {"size": [height, width], "counts": text},
                 "instance_id": instance_id,
             }
         )
@@ -80,39 +84,14 @@ def coco_dataset(
     }
 
 
-def _rles_from_planes(planes: IntArray, count: int) -> list[Record]:
-    """COCO RLE of the ids 1 … count, each of which must occur."""
-    _, height, width = planes.shape
-    pixels = height * width
-    parts = [_column_major_runs(plane) for plane in planes]
-    ids, starts, ends = map(np.concatenate, zip(*parts, strict=True))
-    # A stable sort keeps each instance's runs in column-major order.
-    order = np.argsort(ids, kind="stable")
-    ids, starts, ends = ids[order], starts[order], ends[order]
-    first = np.searchsorted(ids, np.arange(1, count + 2))
-    last = first[1:] - 1
-
-    background = starts.copy()
-    background[1:] -= ends[:-1]
-    background[first[:-1]] = starts[first[:-1]]
-    runs: IntArray = np.column_stack((background, ends - starts)).ravel()
-    # After the last run of an instance, background fills the image unless it ends with the run.
-    rest = pixels - ends[last]
-    has_rest = rest > 0
-    runs = np.insert(runs, 2 * (last[has_rest] + 1), rest[has_rest])
-    offsets = 2 * first
-    offsets[1:] += np.cumsum(has_rest)
-    return [{"size": [height, width], "counts": counts} for counts in encode_many(runs, offsets)]
-
-
 def _column_major_runs(
     plane: npt.NDArray[np.integer],
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Ids, first and one-past-last positions of the foreground runs, column by column."""
     flat = plane.T.ravel()
     bounds = np.flatnonzero(np.diff(flat)) + 1
     starts = np.concatenate(([0], bounds))
     ends = np.concatenate((bounds, [flat.size]))
-    ids = flat[starts]
+    ids = flat[starts].astype(np.int64)
     foreground = ids != 0
     return ids[foreground], starts[foreground], ends[foreground]

@@ -15,7 +15,7 @@ from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.files.rgb_file import RgbImage, read_rgb
-from cellseg_mm.structures.cell_crops import cells_from_rles
+from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.palette import rgb
 from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.outlines import draw_outlines
@@ -138,7 +138,9 @@ def _draw(
     cells, paints = [], []
     for mask, colour in ((truth, TRUTH_COLOUR), (prediction, PREDICTION_COLOUR)):
         if mask is not None:
-            cells.append(_within(next(cells_from_rles([mask], height, width)), left, top, side))
+            cells.append(
+                _within(next(MaskRuns.from_rles([mask], height, width).crops()), left, top, side)
+            )
             paints.append(rgb(colour))
     return draw_outlines(base, cells, paints, scale=_PICTURE_SIDE / side, thickness=2)
 

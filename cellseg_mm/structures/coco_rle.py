@@ -73,44 +73,6 @@ def encode_many(run_values: npt.ArrayLike, run_offsets: npt.ArrayLike) -> list[s
     return [joined[a:b] for a, b in pairwise(bounds)]
 
 
-def encode_foreground(
-    instance: npt.NDArray[np.int64],
-    start: npt.NDArray[np.int64],
-    length: npt.NDArray[np.int64],
-    count: int,
-    pixels: int,
-) -> list[str]:
-    """COCO strings of masks from their foreground runs alone.
-
-    Args:
-        instance: (R,) the mask of each run.
-        start: (R,) its first pixel, in column-major order; rising within a mask.
-        length: (R,) its pixels, 1 or more.
-        count: Number of masks; one without a run is empty.
-        pixels: Pixels of the image, height times width.
-    """
-    order = np.argsort(instance, kind="stable")
-    instance, start, end = instance[order], start[order], (start + length)[order]
-    foreground = np.bincount(instance, minlength=count)
-    # Background before each foreground run: from the end of the run before it, or from pixel 0.
-    before = np.zeros_like(start)
-    before[1:] = end[:-1]
-    first = np.cumsum(foreground) - foreground
-    before[first[foreground > 0]] = 0
-    # Background after the last foreground run; COCO leaves it out when it is empty.
-    last_end = np.zeros(count, np.int64)
-    last_end[foreground > 0] = end[(first + foreground - 1)[foreground > 0]]
-    has_tail = last_end < pixels
-    offsets = np.zeros(count + 1, np.int64)
-    np.cumsum(2 * foreground + has_tail, out=offsets[1:])
-    runs = np.empty(offsets[-1], np.int64)
-    place = offsets[instance] + 2 * (np.arange(len(start)) - first[instance])
-    runs[place] = start - before
-    runs[place + 1] = end - start
-    runs[offsets[1:][has_tail] - 1] = (pixels - last_end)[has_tail]
-    return encode_many(runs, offsets)
-
-
 def encode_counts(runs: npt.ArrayLike) -> str:
     """Encode the runs of one mask.
 
@@ -195,26 +157,3 @@ def decode_counts(counts: str) -> npt.NDArray[np.int64]:
         ValueError: The string is malformed.
     """
     return decode_many([counts])[0]
-
-
-def mask_areas(counts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Areas of many masks, without decoding them to pixels.
-
-    pycocotools' ``area`` fails on more than 255 masks at once with NumPy 2.
-
-    Args:
-        counts: N strings, the ``counts`` of COCO's RLE dicts.
-
-    Returns:
-        (N,) pixels.
-
-    Raises:
-        ValueError: A string is malformed.
-    """
-    runs, offsets = decode_many(counts)
-    lengths = np.diff(offsets)
-    mask = np.repeat(np.arange(len(lengths)), lengths)
-    foreground = (np.arange(runs.size) - np.repeat(offsets[:-1], lengths)) % 2 == 1
-    areas = np.zeros(len(lengths), np.int64)
-    np.add.at(areas, mask[foreground], runs[foreground])
-    return areas

@@ -1,26 +1,40 @@
-"""Many RLE masks as runs of foreground pixels: overlaps and votes without a pixel."""
+"""Many masks of one image as runs of foreground pixels: the form in which they are worked on.
+
+Pixels are counted column by column, as COCO's RLE does: pixel (x, y) is number x × height + y.
+NumPy and SciPy only: data preparation imports this without torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_array
 
-from cellseg_mm.structures.coco_rle import decode_many, encode_foreground
-from cellseg_mm.structures.rle_masks import RLEMasks
+from cellseg_mm.errors import UserError
+from cellseg_mm.structures.coco_rle import decode_counts, decode_many, encode_many
+from cellseg_mm.structures.planes import InstanceCrop
 
 Int64Array = npt.NDArray[np.int64]
+
+_PAIRS_AT_ONCE = 1 << 22
+"""Pairs of runs compared at once: bounds the memory (about 60 bytes each)."""
+
+_CASTING_VOTE = 1e-6
+"""What the vote of a group's first mask is worth beyond the others'."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskRuns:
-    """The foreground runs of N masks of one image.
+    """The foreground runs of N masks of one image; masks may overlap.
 
     Attributes:
-        starts: (R,) int64, first pixel of each run, mask after mask, rising within a mask; pixels
-            are counted column by column, as COCO's RLE does.
+        starts: (R,) int64, first pixel of each run, mask after mask, rising within a mask.
         ends: (R,) int64, the pixel after each run.
         offsets: (N + 1,) int64: the runs of mask i are those from entry i up to entry i + 1.
         height: Image height, pixels.
@@ -37,30 +51,90 @@ class MaskRuns:
         return len(self.offsets) - 1
 
     @classmethod
-    def from_rle(cls, masks: RLEMasks) -> MaskRuns:
-        """Read the runs of all masks.
+    def from_rles(cls, rles: Iterable[Mapping[str, Any]], height: int, width: int) -> MaskRuns:
+        """Read and check COCO's compressed RLE.
+
+        Args:
+            rles: N dicts, ``size`` [height, width] and ``counts`` str.
+            height: Image height, pixels.
+            width: Image width, pixels.
 
         Raises:
-            ValueError: A mask's string is malformed.
+            UserError: A mask has another size than the image, or its counts are malformed.
         """
-        lengths, offsets = decode_many(masks.counts)
-        mask = np.repeat(np.arange(len(masks)), np.diff(offsets))
+        lengths, offsets = _read_lengths(rles, height, width)
+        sums = np.append(0, np.cumsum(lengths))
+        totals = np.diff(sums[offsets])
+        if (totals != height * width).any():
+            wrong = int(np.flatnonzero(totals != height * width)[0])
+            raise UserError(
+                f"The counts of mask {wrong} cover {totals[wrong]} pixels, but its image has "
+                f"{height * width}: write the mask again."
+            )
+        mask = np.repeat(np.arange(len(totals)), np.diff(offsets))
         # Masks follow each other at a distance of one image in the running sum.
-        ends = np.cumsum(lengths) - mask * (masks.height * masks.width)
+        ends = sums[1:] - mask * (height * width)
         foreground = ((np.arange(len(lengths)) - offsets[mask]) % 2 == 1) & (lengths > 0)
-        runs = np.bincount(mask[foreground], minlength=len(masks))
-        return cls(
-            (ends - lengths)[foreground],
-            ends[foreground],
-            np.append(0, np.cumsum(runs)).astype(np.int64),
-            masks.height,
-            masks.width,
+        runs = np.bincount(mask[foreground], minlength=len(totals))
+        starts, ends = (ends - lengths)[foreground], ends[foreground]
+        return cls(starts, ends, np.append(0, np.cumsum(runs)), height, width)
+
+    @classmethod
+    def gather(
+        cls,
+        mask: npt.NDArray[np.integer],
+        starts: Int64Array,
+        ends: Int64Array,
+        shape: tuple[int, int, int],
+    ) -> MaskRuns:
+        """Sort runs by mask.
+
+        Args:
+            mask: (R,) integers, the mask of each run.
+            starts: (R,) int64, first pixels, rising within a mask.
+            ends: (R,) int64, the pixels after the runs.
+            shape: Number of masks, one without a run being empty; height and width of the image.
+        """
+        count, height, width = shape
+        order = np.argsort(mask, kind="stable")
+        runs = np.bincount(mask, minlength=count)
+        return cls(starts[order], ends[order], np.append(0, np.cumsum(runs)), height, width)
+
+    def encode(self) -> list[str]:
+        """N strings, the ``counts`` of COCO's RLE dicts; equal to pycocotools'."""
+        runs = np.diff(self.offsets)
+        filled = runs > 0
+        # Background before each run: from the end of the run before it, or from pixel 0.
+        before = np.append(0, self.ends)[:-1]
+        before[self.offsets[:-1][filled]] = 0
+        # Background after the last run; COCO leaves it out when it is empty.
+        tail = np.full(len(self), self.height * self.width)
+        tail[filled] -= self.ends[self.offsets[1:][filled] - 1]
+        offsets = np.append(0, np.cumsum(2 * runs + (tail > 0)))
+        lengths = np.empty(offsets[-1], np.int64)
+        place = 2 * np.arange(len(self.starts)) + np.repeat(
+            offsets[:-1] - 2 * self.offsets[:-1], runs
         )
+        lengths[place] = self.starts - before
+        lengths[place + 1] = self.ends - self.starts
+        lengths[offsets[1:][tail > 0] - 1] = tail[tail > 0]
+        return encode_many(lengths, offsets)
+
+    def first(self, number: int) -> MaskRuns:
+        """The first masks of the list."""
+        offsets = self.offsets[: number + 1]
+        end = offsets[-1]
+        return MaskRuns(self.starts[:end], self.ends[:end], offsets, self.height, self.width)
 
     @cached_property
     def areas(self) -> Int64Array:
         """(N,) int64, pixels of each mask."""
         return np.diff(np.append(0, np.cumsum(self.ends - self.starts))[self.offsets])
+
+    @cached_property
+    def owners(self) -> Int64Array:
+        """(R,) int64, the mask that each run belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     @cached_property
     def boxes(self) -> Int64Array:
@@ -79,63 +153,142 @@ class MaskRuns:
             boxes[filled, 3] = np.maximum.reduceat(below, first) + 1
         return boxes
 
-    def intersections(self, mask: int, others: Int64Array) -> Int64Array:
-        """Pixels that one mask, which has some, shares with each of others.
+    @cached_property
+    def pixels(self) -> Int64Array:
+        """(A,) int64, the pixels of all masks, mask after mask, rising within a mask."""
+        lengths = self.ends - self.starts
+        passed = np.cumsum(lengths) - lengths
+        return np.arange(lengths.sum()) + np.repeat(self.starts - passed, lengths)
 
-        Args:
-            mask: Index of the one.
-            others: (M,) indices of masks with at least one pixel.
+    @cached_property
+    def centroids(self) -> npt.NDArray[np.float64]:
+        """(N, 2) float64, mean (x, y) of the pixel indices; NaN for a mask without a pixel."""
+        owners = np.repeat(np.arange(len(self)), self.areas)
+        sums = [
+            np.bincount(owners, weights=values, minlength=len(self))
+            for values in np.divmod(self.pixels, self.height)
+        ]
+        with np.errstate(invalid="ignore"):
+            return np.stack(sums, axis=1) / self.areas[:, None]
 
-        Returns:
-            (M,) int64.
+    def split_pixels(self) -> list[Int64Array]:
+        """The pixels of each mask."""
+        return np.split(self.pixels, np.cumsum(self.areas)[:-1]) if len(self) else []
+
+    def crops(self) -> Iterator[InstanceCrop]:
+        """The masks as bitmaps inside their boxes, with ids 1 … N; an empty one has no pixel."""
+        boxes = self.boxes.tolist()
+        for i, (pixels, (x1, y1, x2, y2)) in enumerate(
+            zip(self.split_pixels(), boxes, strict=True), start=1
+        ):
+            bitmap = np.zeros((y2 - y1, x2 - x1), bool)
+            column, row = np.divmod(pixels, self.height)
+            bitmap[row - y1, column - x1] = True
+            yield InstanceCrop(i, y1, x1, bitmap)
+
+    def shared_pixels(self, other: MaskRuns) -> csr_array:
+        """Pixels that each mask shares with each of another list: a sparse (N, M) int64 matrix.
+
+        Raises:
+            UserError: The masks lie on images of different sizes.
         """
-        own = slice(self.offsets[mask], self.offsets[mask + 1])
-        bounds = np.stack([self.starts[own], self.ends[own]], axis=1).ravel()
-        # How many pixels of the mask lie before a position: rises by one a pixel within its runs.
-        before = np.zeros(len(bounds))
-        before[1::2] = np.cumsum(bounds[1::2] - bounds[::2])
-        before[2::2] = before[1:-1:2]
-        run_counts = np.diff(self.offsets)[others]
-        first = np.cumsum(run_counts) - run_counts
-        runs = np.arange(run_counts.sum()) + np.repeat(self.offsets[others] - first, run_counts)
-        shared = np.interp(self.ends[runs], bounds, before)
-        shared -= np.interp(self.starts[runs], bounds, before)
-        return np.add.reduceat(shared, first).astype(np.int64)
+        if (self.height, self.width) != (other.height, other.width):
+            raise UserError(
+                f"Masks lie on {self.height}×{self.width} and on {other.height}×{other.width} "
+                "pixels: they must share one image."
+            )
+        shape = len(self), len(other)
+        table = csr_array(shape, dtype=np.int64)
+        # Two runs overlap if one starts within the other. A start in common counts once.
+        for a, b, pixels in _runs_that_start_within(self, other, "left"):
+            table += coo_array((pixels, (self.owners[a], other.owners[b])), shape=shape).tocsr()
+        for b, a, pixels in _runs_that_start_within(other, self, "right"):
+            table += coo_array((pixels, (self.owners[a], other.owners[b])), shape=shape).tocsr()
+        return table
 
-    def vote(self, groups: Int64Array, threshold: float) -> RLEMasks:
+    def vote(self, groups: Int64Array, threshold: float) -> MaskRuns:
         """Fuse the masks of each group: a pixel is in where enough of them have it.
 
         Args:
             groups: (N,) int64, group 0 … G - 1 of each mask; -1 leaves a mask out.
-            threshold: Share of the group's masks, above 0, that a pixel needs at least.
+            threshold: Share of the group's masks, above 0, that a pixel needs. Where exactly this
+                share has it, the first mask of the group decides.
 
         Returns:
             G masks.
         """
         count = int(groups.max(initial=-1)) + 1
         sizes = np.bincount(groups[groups >= 0], minlength=count)
-        group = np.repeat(groups, np.diff(self.offsets))
+        votes = np.ones(len(groups))
+        votes[np.unique(groups, return_index=True)[1]] += _CASTING_VOTE
+        group = groups[self.owners]
         chosen = group >= 0
+        step = votes[self.owners[chosen]]
+        step = np.concatenate([step, -step])
         group = np.tile(group[chosen], 2)
         position = np.concatenate([self.starts[chosen], self.ends[chosen]])
-        step = np.repeat([1, -1], len(group) // 2)
-        order = np.lexsort((position, group))
-        group, position, votes = group[order], position[order], np.cumsum(step[order])
+        order = np.argsort(group * (self.height * self.width + 1) + position)
+        group, position, total = group[order], position[order], np.cumsum(step[order])
         # What counts is the number of votes after all changes at a position.
         settled = np.append((np.diff(position) != 0) | (np.diff(group) != 0), True)
         settled = settled[: len(group)]
-        group, position, votes = group[settled], position[settled], votes[settled]
-        inside = votes >= threshold * sizes[group]
+        group, position, total = group[settled], position[settled], total[settled]
+        inside = total > threshold * sizes[group] + _CASTING_VOTE / 2
         changes = np.flatnonzero(np.diff(inside, prepend=False))
         start, end = changes[::2], changes[1::2]
-        return RLEMasks(
-            encode_foreground(
-                group[start],
-                position[start],
-                position[end] - position[start],
-                count,
-                self.height * self.width,
-            ),
-            self.height,
-            self.width,
+        return MaskRuns.gather(
+            group[start], position[start], position[end], (count, self.height, self.width)
         )
+
+
+def _runs_that_start_within(
+    outer: MaskRuns, inner: MaskRuns, side: Literal["left", "right"]
+) -> Iterator[tuple[Int64Array, Int64Array, Int64Array]]:
+    """Runs of one list, runs of another that start within them, and the pixels they share.
+
+    Args:
+        outer: The masks of the first runs.
+        inner: The masks of the runs that start within them.
+        side: "left" if a run that starts where the outer one does counts, "right" if not.
+    """
+    # Both in the order of the pixels: a sorted search among sorted numbers stays in the cache.
+    outer_order, order = np.argsort(outer.starts), np.argsort(inner.starts)
+    starts = inner.starts[order]
+    low = np.searchsorted(starts, outer.starts[outer_order], side=side)
+    numbers = np.searchsorted(starts, outer.ends[outer_order]) - low
+    passed = np.cumsum(numbers) - numbers
+    bounds = np.unique(passed // _PAIRS_AT_ONCE, return_index=True)[1].tolist()
+    for begin, end in pairwise([*bounds, len(numbers)]):
+        part = slice(begin, end)
+        a = np.repeat(outer_order[part], numbers[part])
+        place = np.repeat(low[part] - passed[part], numbers[part])
+        b = order[place + np.arange(passed[begin], passed[begin] + len(a))]
+        yield a, b, np.minimum(outer.ends[a], inner.ends[b]) - inner.starts[b]
+
+
+def _read_lengths(
+    rles: Iterable[Mapping[str, Any]], height: int, width: int
+) -> tuple[Int64Array, Int64Array]:
+    """Run lengths of all masks, background first, and where each mask's begin."""
+    counts = []
+    for i, rle in enumerate(rles):
+        if list(rle["size"]) != [height, width]:
+            raise UserError(
+                f"Mask {i} has the size {list(rle['size'])}, but its image is {[height, width]} "
+                "(height, width): masks must lie on the original image."
+            )
+        if not isinstance(rle["counts"], str):
+            raise UserError(
+                f"The counts of mask {i} are a {type(rle['counts']).__name__}: write COCO's "
+                "compressed RLE as a str."
+            )
+        counts.append(rle["counts"])
+    try:
+        return decode_many(counts)
+    except UserError:
+        for i, text in enumerate(counts):
+            try:
+                decode_counts(text)
+            except UserError as error:
+                raise UserError(f"Mask {i} is malformed: {error}") from None
+        raise

@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 
 class RLEMasks:
@@ -29,6 +30,16 @@ class RLEMasks:
         self.counts = list(counts)
         self.height = int(height)
         self.width = int(width)
+
+    @classmethod
+    def from_runs(cls, runs: MaskRuns) -> RLEMasks:
+        """Encode runs of foreground pixels."""
+        return cls(runs.encode(), runs.height, runs.width)
+
+    @property
+    def runs(self) -> MaskRuns:
+        """The foreground runs: areas, boxes, overlaps."""
+        return MaskRuns.from_rles(self, self.height, self.width)
 
     def __len__(self) -> int:
         return len(self.counts)

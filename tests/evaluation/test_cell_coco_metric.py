@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from cellseg_mm.evaluation.cell_coco_metric import CellCocoMetric
+from cellseg_mm.evaluation.prediction_dumper import PredictionDumper
 
 CLASSES = ("epithelial", "lymphocyte", "neutrophil")
 # Neither in the order of the classes nor without gaps.
@@ -326,12 +327,33 @@ def test_repeated_detections(tmp_path):
     assert_equal_to_pycocotools(tmp_path, truth, samples)
 
 
-def test_empty_masks_and_boxes_without_area(tmp_path):
-    cell, nothing = rectangle(20, 2, 3, 6, 7), np.zeros((20, 20), bool)
+def test_boxes_without_area(tmp_path):
+    cell = rectangle(20, 2, 3, 6, 7)
     truth = make_truth(1, 20, [(1, 0, cell, 0), (1, 1, cell, 0)])
-    samples = make_samples(1, [(1, 0, nothing, 0.9), (1, 0, cell, 0.5), (1, 1, nothing, 0.4)])
+    samples = make_samples(1, [(1, 0, cell, 0.9), (1, 0, cell, 0.5), (1, 1, cell, 0.4)])
+    samples[0]["pred_instances"]["bboxes"][[0, 2], 2:] = 0
 
     assert_equal_to_pycocotools(tmp_path, truth, samples)
+
+
+def test_an_empty_mask_counts_neither_here_nor_in_the_dumped_file(tmp_path):
+    cell, nothing = rectangle(20, 2, 3, 6, 7), np.zeros((20, 20), bool)
+    truth = make_truth(1, 20, [(1, 0, cell, 0), (1, 1, cell, 0)])
+    found = [(1, 0, nothing, 0.9), (1, 0, cell, 0.5), (1, 1, nothing, 0.4)]
+    samples = make_samples(1, found)
+
+    numbers = our_numbers(tmp_path, truth, samples)
+    # The only cell of class 0 is found by the only mask; as a false positive before it, the empty
+    # mask would halve the AP. Class 1 has nothing.
+    assert [numbers[f"coco/segm_mAP_50_{name}"] for name in CLASSES[:2]] == [1.0, 0.0]
+    dumper = PredictionDumper(str(tmp_path / "found.json"), str(tmp_path / "truth.json"))
+    dumper.dataset_meta = {"classes": CLASSES}
+    dumper.process({}, samples)
+    assert dumper.evaluate(1)["dump/detections"] == 1
+    assert [r["score"] for r in json.loads((tmp_path / "found.json").read_text())] == [0.5]
+    assert numbers == pytest.approx(
+        our_numbers(tmp_path, truth, make_samples(1, found[1:2])), nan_ok=True
+    )
 
 
 def test_two_truths_on_the_same_pixels(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, mask_overlap_pairs, overlap_pairs
-from cellseg_mm.structures.rle_pixels import RlePixels, rle_pixels
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 MAPS = hnp.arrays(np.int32, (6, 7), elements=st.sampled_from([0, 0, 1, 2, 5, 70_000]))
 
@@ -45,10 +45,10 @@ def test_label_maps(truth: npt.NDArray[np.int32], prediction: npt.NDArray[np.int
 BITMAPS = hnp.arrays(bool, st.tuples(st.integers(0, 5), st.just(6), st.just(5)))
 
 
-def pixels_of(bitmaps: npt.NDArray[np.bool_]) -> tuple[list, RlePixels]:
+def pixels_of(bitmaps: npt.NDArray[np.bool_]) -> tuple[list, MaskRuns]:
     rles = [coco_mask.encode(np.asfortranarray(b, np.uint8)) for b in bitmaps]
     text = [{"size": r["size"], "counts": r["counts"].decode()} for r in rles]
-    return rles, rle_pixels(text, 6, 5)
+    return rles, MaskRuns.from_rles(text, 6, 5)
 
 
 @settings(max_examples=100, deadline=None)
@@ -70,4 +70,4 @@ def test_masks_that_overlap(
 
 def test_sizes_must_agree() -> None:
     with pytest.raises(ValueError, match="share one image"):
-        mask_overlap_pairs(rle_pixels([], 3, 4), rle_pixels([], 4, 3))
+        mask_overlap_pairs(MaskRuns.from_rles([], 3, 4), MaskRuns.from_rles([], 4, 3))

@@ -60,8 +60,8 @@ def test_two_files(files: list[str], tmp_path: Path) -> None:
     numbers = fuse_predictions(predictions, annotations, str(out))
     assert numbers == {"images": 2, "detections": 3}
     first, second, third = json.loads(out.read_text())
-    # Half of the models are enough for a pixel: the union of both masks.
-    assert first == record(4, 3, 0.7, (2, 3, 13, 13)) | {"bbox": [2.5, 3, 10, 10]}
+    # Where the two models disagree, the better score decides; the box is their mean.
+    assert first == record(4, 3, 0.7, (2, 3, 12, 13)) | {"bbox": [2.5, 3, 10, 10]}
     assert second == record(4, 7, 0.2, (3, 3, 13, 13))
     assert third == record(8, 7, 0.3, (1, 1, 6, 6))
 
@@ -71,6 +71,31 @@ def test_a_file_with_itself(files: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     fuse_predictions([one, one, one], annotations, str(out))
     assert json.loads(out.read_text()) == [CELL, LONE]
+
+
+def test_as_many_are_kept_as_a_file_has_in_an_image(tmp_path: Path) -> None:
+    # 1,200 cells of one column, none on another's: 1,100 are in one file, the others in the other.
+    image = {"id": 1, "file_name": "1.png", "height": 1, "width": 2400}
+    categories = [{"id": 1, "name": "a"}]
+    contents: dict[str, Any] = {
+        "ann.json": {"images": [image], "annotations": [], "categories": categories}
+    }
+    cells = []
+    for column in range(1200):
+        runs = {"size": [1, 2400], "counts": [2 * column, 1, 2399 - 2 * column]}
+        score = 0.9 - column / 2400
+        cells.append(
+            {"image_id": 1, "category_id": 1, "score": score, "segmentation": runs, "bbox": [0] * 4}
+        )
+    contents |= {"one.json": cells[:1100], "two.json": cells[1100:]}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    annotations, *predictions = [str(tmp_path / name) for name in contents]
+    for cap, expected in ((None, 1100), (1150, 1150)):
+        numbers = fuse_predictions(
+            predictions, annotations, str(tmp_path / "out.json"), max_per_image=cap
+        )
+        assert numbers["detections"] == expected
 
 
 def test_bad_files_are_sentences(files: list[str], tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from cellseg_mm.structures.coco_rle import (
     decode_many,
     encode_counts,
     encode_many,
-    mask_areas,
 )
 
 bitmaps = hnp.arrays(
@@ -180,10 +179,3 @@ def test_nothing_to_read() -> None:
     values, offsets = decode_many(["", ""])
     assert (values.size, offsets.tolist()) == (0, [0, 0, 0])
     assert np.issubdtype(values.dtype, np.int64)
-
-
-@given(st.lists(bitmaps, max_size=4))
-def test_areas_of_many_masks(masks):
-    counts = [coco_mask.encode(np.asfortranarray(m))["counts"].decode() for m in masks]
-    assert mask_areas(counts).tolist() == [int(m.sum()) for m in masks]
-    assert mask_areas(counts * 200).tolist() == [int(m.sum()) for m in masks] * 200

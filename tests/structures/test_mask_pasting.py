@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from pycocotools import mask as coco_mask
 
-from cellseg_mm.structures.mask_pasting import paste_masks
+from cellseg_mm.structures.probability_masks import ProbabilityMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 
@@ -49,7 +49,7 @@ def test_equals_stock_paste_and_pycocotools(
     extent[rng.random(count) < 0.2] *= 0.01  # under a pixel
     extent[rng.random(count) < 0.1] = 0.0
     boxes = torch.as_tensor(np.hstack([corner, corner + extent]), dtype=torch.float32)
-    masks = paste_masks(probabilities, boxes, height, width, threshold)
+    masks = ProbabilityMasks(probabilities, boxes, height, width).to_rle(threshold)
     assert masks.counts == stock_strings(probabilities, boxes, height, width, threshold)
 
 
@@ -57,15 +57,15 @@ def test_large_and_small_boxes_keep_their_order() -> None:
     sizes = [3.0, 900.0, 5.0, 1500.0, 20.0, 1.0]
     boxes = torch.tensor([[10.0, 20.0, 10 + s, 20 + s] for s in sizes])
     ones = torch.ones(len(sizes), 28, 28)
-    masks = paste_masks(ones, boxes, 2000, 2000)
+    masks = ProbabilityMasks(ones, boxes, 2000, 2000).to_rle(0.5)
     assert masks.counts == stock_strings(ones, boxes, 2000, 2000, 0.5)
 
 
 def test_a_box_outside_the_image_is_an_empty_mask() -> None:
-    boxes = torch.tensor([[50.0, 50.0, 60.0, 60.0], [-9.0, -9.0, -5.0, -5.0]])
-    masks = paste_masks(torch.ones(2, 28, 28), boxes, 20, 30)
+    boxes = torch.tensor([[50.0, 50, 60, 60], [-9.0, -9, -5, -5], [2.0, 50, 9, 60]])
+    masks = ProbabilityMasks(torch.ones(3, 28, 28), boxes, 20, 30).to_rle(0.5)
     assert not masks.to_ndarray().any()
-    assert masks.counts == [coco_mask.encode(np.zeros((20, 30), "u1", "F"))["counts"].decode()] * 2
+    assert masks.counts == [coco_mask.encode(np.zeros((20, 30), "u1", "F"))["counts"].decode()] * 3
 
 
 def test_rle_masks_are_a_sequence_of_coco_rles() -> None:

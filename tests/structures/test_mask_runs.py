@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
 from cellseg_mm.structures.mask_runs import MaskRuns
@@ -32,6 +37,13 @@ def encode(bitmaps: np.ndarray) -> RLEMasks:
     return RLEMasks([rle["counts"].decode() for rle in rles], *bitmaps.shape[1:])
 
 
+def shuffled(runs: MaskRuns) -> MaskRuns:
+    """The same masks from runs in pixel order, not mask by mask."""
+    order = np.argsort(runs.starts, kind="stable")
+    shape = len(runs), runs.height, runs.width
+    return MaskRuns.gather(runs.owners[order], runs.starts[order], runs.ends[order], shape)
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 1 << 16),
@@ -42,28 +54,82 @@ def encode(bitmaps: np.ndarray) -> RLEMasks:
 )
 def test_equal_to_bitmaps(seed: int, count: int, height: int, width: int, threshold: float) -> None:
     bitmaps = random_bitmaps(seed, count, height, width)
-    runs = MaskRuns.from_rle(encode(bitmaps))
+    masks = encode(bitmaps)
+    runs = masks.runs
+    assert runs.encode() == masks.counts
+    assert runs.first(1).encode() == masks.counts[:1]
     flat = bitmaps.reshape(count, -1).astype(np.int64)
     assert runs.areas.tolist() == flat.sum(1).tolist()
     for box, bitmap in zip(runs.boxes.tolist(), bitmaps, strict=True):
         y, x = np.nonzero(bitmap)
         assert box == ([x.min(), y.min(), x.max() + 1, y.max() + 1] if len(x) else [0] * 4)
-    filled = np.flatnonzero(runs.areas)
-    for mask in filled:
-        expected = (flat[filled] * flat[mask]).sum(1)
-        assert runs.intersections(mask, filled).tolist() == expected.tolist()
+    others = random_bitmaps(seed + 1, 3, height, width)
+    shared = runs.shared_pixels(encode(others).runs)
+    assert shared.toarray().tolist() == (flat @ others.reshape(3, -1).T).tolist()
+    assert (shared.data > 0).all()
+    assert shuffled(runs).encode() == masks.counts
 
     rng = np.random.default_rng(seed)
     groups = np.append(rng.permutation(count)[: count // 2] % 3, np.full(count - count // 2, -1))
     groups = np.unique(groups, return_inverse=True)[1] - 1  # 0 … G - 1, each with a member
-    fused = runs.vote(groups, threshold).to_ndarray()
+    fused = RLEMasks.from_runs(runs.vote(groups, threshold)).to_ndarray()
     assert len(fused) == groups.max() + 1
     for group, bitmap in enumerate(fused):
-        assert np.array_equal(bitmap, bitmaps[groups == group].mean(0) >= threshold)
+        members = bitmaps[groups == group]
+        share = members.mean(0)
+        expected = (share > threshold) | ((share == threshold) & (members[0] == 1))
+        assert np.array_equal(bitmap, expected)
 
 
 def test_no_masks() -> None:
-    runs = MaskRuns.from_rle(RLEMasks([], 5, 6))
+    runs = RLEMasks([], 5, 6).runs
     assert runs.boxes.shape == (0, 4)
-    fused = runs.vote(np.zeros(0, np.int64), 0.5)
+    assert list(runs.crops()) == []
+    assert runs.shared_pixels(runs).shape == (0, 0)
+    fused = RLEMasks.from_runs(runs.vote(np.zeros(0, np.int64), 0.5))
     assert (len(fused), fused.height, fused.width) == (0, 5, 6)
+
+
+def coco_rle(bitmap: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    rle = coco_mask.encode(np.asfortranarray(bitmap, np.uint8))
+    return {"size": list(bitmap.shape), "counts": rle["counts"].decode()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hnp.arrays(bool, st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 7))),
+)
+def test_equals_pycocotools(bitmaps: npt.NDArray[np.bool_]) -> None:
+    rles = [coco_rle(bitmap) for bitmap in bitmaps]
+    _, height, width = bitmaps.shape
+    masks = MaskRuns.from_rles(rles, height, width)
+    assert len(masks) == len(bitmaps)
+    crops = list(masks.crops())
+    for i, (pixels, bitmap) in enumerate(zip(masks.split_pixels(), bitmaps, strict=True)):
+        np.testing.assert_array_equal(pixels, np.flatnonzero(bitmap.T))
+        rows, columns = np.nonzero(bitmap)
+        if rows.size:
+            np.testing.assert_allclose(masks.centroids[i], [columns.mean(), rows.mean()])
+            x, y, w, h = coco_mask.toBbox(rles[i]).astype(int).tolist()
+            assert masks.boxes[i].tolist() == [x, y, x + w, y + h]
+            assert crops[i][:3] == (i + 1, y, x)
+            np.testing.assert_array_equal(crops[i].bitmap, bitmap[y : y + h, x : x + w])
+        else:
+            assert np.isnan(masks.centroids[i]).all()
+            assert not masks.boxes[i].any()
+            assert crops[i].bitmap.size == 0
+    if rles:
+        np.testing.assert_array_equal(masks.areas, coco_mask.area(rles))
+        np.testing.assert_array_equal(masks.first(1).pixels, np.flatnonzero(bitmaps[0].T))
+
+
+def test_bad_masks_are_named() -> None:
+    good = coco_rle(np.eye(4, dtype=bool))
+    with pytest.raises(ValueError, match=r"Mask 1 has the size \[4, 5\]"):
+        MaskRuns.from_rles([good, good | {"size": [4, 5]}], 4, 4)
+    with pytest.raises(ValueError, match=r"Mask 1 is malformed: .* alphabet"):
+        MaskRuns.from_rles([good, good | {"counts": "\x7f"}], 4, 4)
+    with pytest.raises(ValueError, match="counts of mask 0 are a list"):
+        MaskRuns.from_rles([good | {"counts": [3, 13]}], 4, 4)
+    with pytest.raises(ValueError, match="mask 1 cover 25 pixels"):
+        MaskRuns.from_rles([good, coco_rle(np.eye(5, dtype=bool)) | {"size": [4, 4]}], 4, 4)

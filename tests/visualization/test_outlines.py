@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from cellseg_mm.structures.cell_crops import cells_from_planes, cells_from_rles
+from cellseg_mm.structures.cell_crops import cells_from_planes
+from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.outlines import draw_outlines, outline
 
@@ -125,7 +126,7 @@ def test_cells_from_rles_gives_back_what_pycocotools_encoded(
     rles = [coco_mask.encode(np.asfortranarray(b.astype(np.uint8))) for b in bitmaps]
     for rle in rles:
         rle["counts"] = rle["counts"].decode()
-    cells = list(cells_from_rles(rles, 7, 9))
+    cells = list(MaskRuns.from_rles(rles, 7, 9).crops())
     assert [cell.instance_id for cell in cells] == list(range(1, len(bitmaps) + 1))
     for (_, top, left, crop), bitmap in zip(cells, bitmaps, strict=True):
         pasted = np.zeros_like(bitmap)

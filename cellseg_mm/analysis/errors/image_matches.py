@@ -20,7 +20,7 @@ from cellseg_mm.evaluation.cell_metrics import ImageStatistics, image_statistics
 from cellseg_mm.evaluation.label_map import MIN_KEPT, paint_by_score
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, mask_overlap_pairs
 from cellseg_mm.evaluation.predictions import Prediction
-from cellseg_mm.structures.rle_pixels import rle_pixels
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -147,8 +147,8 @@ def _match_image(
     crowding_radius: float,
 ) -> ImageMatches:
     height, width = image["height"], image["width"]
-    truth = rle_pixels([cell["segmentation"] for cell in cells], height, width)
-    found = rle_pixels([p["segmentation"] for p in predictions], height, width)
+    truth = MaskRuns.from_rles([cell["segmentation"] for cell in cells], height, width)
+    found = MaskRuns.from_rles([p["segmentation"] for p in predictions], height, width)
     truth_classes = np.array([class_of[cell["category_id"]] for cell in cells], np.int64)
     classes = np.array([class_of[p["category_id"]] for p in predictions], np.int64)
     scores = np.array([p["score"] for p in predictions], np.float64)
@@ -169,7 +169,7 @@ def _match_image(
         file_name=image.get("file_name", str(image["id"])),
         truth_classes=truth_classes,
         truth_areas=truth.areas,
-        truth_boxes=truth.boxes,
+        truth_boxes=_xywh(truth.boxes),
         truth_crowding=np.maximum(
             _neighbours(truth.centroids, truth.centroids, crowding_radius) - 1, 0
         ),
@@ -177,7 +177,7 @@ def _match_image(
         classes=classes,
         scores=scores,
         areas=found.areas,
-        boxes=found.boxes,
+        boxes=_xywh(found.boxes),
         crowding=np.maximum(
             _neighbours(found.centroids, truth.centroids, crowding_radius) - overlapping, 0
         ),
@@ -185,6 +185,10 @@ def _match_image(
         pairs=pairs,
         statistics=statistics,
     )
+
+
+def _xywh(boxes: Int64Array) -> Int64Array:
+    return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
 def _neighbours(centres: FloatArray, others: FloatArray, radius: float) -> Int64Array:

@@ -14,7 +14,8 @@ from mmengine.registry import HOOKS
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.files.rgb_file import read_rgb, write_rgb
-from cellseg_mm.structures.cell_crops import cells_from_planes, cells_from_rles
+from cellseg_mm.structures.cell_crops import cells_from_planes
+from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.planes import read_planes
 from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
 
@@ -118,7 +119,6 @@ def _prediction_panel(output: Any, height: int, width: int, score_thr: float) ->
     # The best come last, on top of the others.
     order = np.argsort(detections.scores, kind="stable")
     order = order[detections.scores[order] >= score_thr]
-    rles = detections.rles
-    cells = list(cells_from_rles([rles[i] for i in order], height, width))
+    cells = list(MaskRuns.from_rles(detections.masks[order], height, width).crops())
     title = f"Prediction: {len(cells):,} cells, score ≥ {score_thr:g}"
     return Panel(title, cells, detections.labels[order])

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from cellseg_mm.models.test_time.seams import DetectedCell, SeamMerger
 from cellseg_mm.models.test_time.tile_grid import Extent, tile_rows
-from cellseg_mm.structures.cell_crops import cells_from_rles
-from cellseg_mm.structures.coco_rle import encode_foreground
+from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 ReadRegion = Callable[[int, int, int, int], Tensor]
@@ -112,12 +111,11 @@ def encode_cells(cells: Sequence[DetectedCell], height: int, width: int) -> RLEM
     for index, cell in enumerate(cells):
         column, row = np.nonzero(cell.bitmap.T)
         pixels = (column + cell.left) * height + row + cell.top
-        first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
-        length = np.diff(first, append=len(pixels))
-        parts.append(np.stack([np.full_like(first, index), pixels[first], length]))
-    instance, start, length = np.concatenate(parts, axis=1)
-    counts = encode_foreground(instance, start, length, len(cells), height * width)
-    return RLEMasks(counts, height, width)
+        breaks = np.flatnonzero(np.diff(pixels) != 1)
+        starts, ends = pixels[np.append(0, breaks + 1)], pixels[np.append(breaks, -1)] + 1
+        parts.append(np.stack([np.full_like(starts, index), starts, ends]))
+    index, starts, ends = np.concatenate(parts, axis=1)
+    return RLEMasks.from_runs(MaskRuns.gather(index, starts, ends, (len(cells), height, width)))
 
 
 def _cells_of(found: InstanceData, extent: Extent) -> Iterator[DetectedCell]:
@@ -126,9 +124,12 @@ def _cells_of(found: InstanceData, extent: Extent) -> Iterator[DetectedCell]:
         return
     x, y = extent[:2]
     boxes = found.bboxes.cpu().numpy().astype(np.float64) + np.array([x, y, x, y])
-    crops = cells_from_rles(found.masks, found.masks.height, found.masks.width)
     for crop, box, score, label in zip(
-        crops, boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True
+        found.masks.runs.crops(),
+        boxes.tolist(),
+        found.scores.tolist(),
+        found.labels.tolist(),
+        strict=True,
     ):
         if crop.bitmap.size:
             yield DetectedCell(tuple(box), score, label, crop.left + x, crop.top + y, crop.bitmap)

@@ -54,6 +54,19 @@ def test_a_shifted_cell_is_averaged(binary: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [False, True])
+def test_where_half_of_the_sources_see_a_cell_the_best_decides(binary: bool) -> None:
+    # The worse one comes first; a third and a fourth agree with one of the two each.
+    worse, better = (
+        detections([box], [score], [0], binary)
+        for box, score in (([12.0, 10, 22, 20], 0.4), ([10.0, 10, 20, 20], 0.8))
+    )
+    for sources in ([worse, better], [worse, better, worse, better]):
+        assert fuse_detections(sources).masks.counts == [rectangle(10, 10, 20, 20)]
+    three = fuse_detections([worse, better, worse])
+    assert three.masks.counts == [rectangle(12, 10, 22, 20)]
+
+
+@pytest.mark.parametrize("binary", [False, True])
 def test_classes_stay_apart_and_lone_finds_sink(binary: bool) -> None:
     box, other = [5.0, 5, 15, 15], [20.0, 20, 30, 30]
     one = detections([box, box, other], [0.9, 0.8, 0.6], [0, 1, 0], binary)
