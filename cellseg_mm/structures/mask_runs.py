@@ -6,7 +6,7 @@ NumPy and SciPy only: data preparation imports this without torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -62,7 +62,29 @@ class MaskRuns:
         Raises:
             UserError: A mask has another size than the image, or its counts are malformed.
         """
-        lengths, offsets = _read_lengths(rles, height, width)
+        counts = []
+        for i, rle in enumerate(rles):
+            if list(rle["size"]) != [height, width]:
+                raise UserError(
+                    f"Mask {i} has the size {list(rle['size'])}, but its image is "
+                    f"{[height, width]} (height, width): masks must lie on the original image."
+                )
+            if not isinstance(rle["counts"], str):
+                raise UserError(
+                    f"The counts of mask {i} are a {type(rle['counts']).__name__}: write COCO's "
+                    "compressed RLE as a str."
+                )
+            counts.append(rle["counts"])
+        return cls.from_counts(counts, height, width)
+
+    @classmethod
+    def from_counts(cls, counts: Sequence[str], height: int, width: int) -> MaskRuns:
+        """As :meth:`from_rles`, from the ``counts`` alone."""
+        try:
+            lengths, offsets = decode_many(counts)
+        except UserError:
+            _name_the_malformed(counts)
+            raise
         sums = np.append(0, np.cumsum(lengths))
         totals = np.diff(sums[offsets])
         if (totals != height * width).any():
@@ -71,13 +93,19 @@ class MaskRuns:
                 f"The counts of mask {wrong} cover {totals[wrong]} pixels, but its image has "
                 f"{height * width}: write the mask again."
             )
-        mask = np.repeat(np.arange(len(totals)), np.diff(offsets))
+        # Foreground runs are every other one of a mask; some programs write empty ones.
+        mask = np.repeat(np.arange(len(counts)), np.diff(offsets))
+        foreground = np.flatnonzero(((np.arange(len(lengths)) - offsets[mask]) & 1) & (lengths > 0))
+        mask = mask[foreground]
         # Masks follow each other at a distance of one image in the running sum.
-        ends = sums[1:] - mask * (height * width)
-        foreground = ((np.arange(len(lengths)) - offsets[mask]) % 2 == 1) & (lengths > 0)
-        runs = np.bincount(mask[foreground], minlength=len(totals))
-        starts, ends = (ends - lengths)[foreground], ends[foreground]
-        return cls(starts, ends, np.append(0, np.cumsum(runs)), height, width)
+        shift = mask * (height * width)
+        return cls(
+            sums[foreground] - shift,
+            sums[foreground + 1] - shift,
+            np.append(0, np.cumsum(np.bincount(mask, minlength=len(counts)))),
+            height,
+            width,
+        )
 
     @classmethod
     def gather(
@@ -96,9 +124,11 @@ class MaskRuns:
             shape: Number of masks, one without a run being empty; height and width of the image.
         """
         count, height, width = shape
-        order = np.argsort(mask, kind="stable")
+        if (mask[1:] < mask[:-1]).any():
+            order = np.argsort(mask, kind="stable")
+            starts, ends = starts[order], ends[order]
         runs = np.bincount(mask, minlength=count)
-        return cls(starts[order], ends[order], np.append(0, np.cumsum(runs)), height, width)
+        return cls(starts, ends, np.append(0, np.cumsum(runs)), height, width)
 
     def encode(self) -> list[str]:
         """N strings, the ``counts`` of COCO's RLE dicts; equal to pycocotools'."""
@@ -173,7 +203,8 @@ class MaskRuns:
 
     def split_pixels(self) -> list[Int64Array]:
         """The pixels of each mask."""
-        return np.split(self.pixels, np.cumsum(self.areas)[:-1]) if len(self) else []
+        bounds = np.append(0, np.cumsum(self.areas)).tolist()
+        return [self.pixels[a:b] for a, b in pairwise(bounds)]
 
     def crops(self) -> Iterator[InstanceCrop]:
         """The masks as bitmaps inside their boxes, with ids 1 … N; an empty one has no pixel."""
@@ -197,14 +228,19 @@ class MaskRuns:
                 f"Masks lie on {self.height}×{self.width} and on {other.height}×{other.width} "
                 "pixels: they must share one image."
             )
-        shape = len(self), len(other)
-        table = csr_array(shape, dtype=np.int64)
+        table = csr_array((len(self), len(other)), dtype=np.int64)
+        own, others = self._in_pixel_order(), other._in_pixel_order()
         # Two runs overlap if one starts within the other. A start in common counts once.
-        for a, b, pixels in _runs_that_start_within(self, other, "left"):
-            table += coo_array((pixels, (self.owners[a], other.owners[b])), shape=shape).tocsr()
-        for b, a, pixels in _runs_that_start_within(other, self, "right"):
-            table += coo_array((pixels, (self.owners[a], other.owners[b])), shape=shape).tocsr()
+        for row, column, pixels in _runs_that_start_within(own, others, "left"):
+            table += coo_array((pixels, (row, column)), shape=table.shape).tocsr()
+        for column, row, pixels in _runs_that_start_within(others, own, "right"):
+            table += coo_array((pixels, (row, column)), shape=table.shape).tocsr()
         return table
+
+    def _in_pixel_order(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """Starts, ends and owners of the runs by rising start."""
+        order = np.argsort(self.starts, kind="stable")
+        return self.starts[order], self.ends[order], self.owners[order]
 
     def vote(self, groups: Int64Array, threshold: float) -> MaskRuns:
         """Fuse the masks of each group: a pixel is in where enough of them have it.
@@ -227,7 +263,7 @@ class MaskRuns:
         step = np.concatenate([step, -step])
         group = np.tile(group[chosen], 2)
         position = np.concatenate([self.starts[chosen], self.ends[chosen]])
-        order = np.argsort(group * (self.height * self.width + 1) + position)
+        order = np.argsort(group * (self.height * self.width + 1) + position, kind="stable")
         group, position, total = group[order], position[order], np.cumsum(step[order])
         # What counts is the number of votes after all changes at a position.
         settled = np.append((np.diff(position) != 0) | (np.diff(group) != 0), True)
@@ -242,53 +278,38 @@ class MaskRuns:
 
 
 def _runs_that_start_within(
-    outer: MaskRuns, inner: MaskRuns, side: Literal["left", "right"]
+    outer: tuple[Int64Array, Int64Array, Int64Array],
+    inner: tuple[Int64Array, Int64Array, Int64Array],
+    side: Literal["left", "right"],
 ) -> Iterator[tuple[Int64Array, Int64Array, Int64Array]]:
-    """Runs of one list, runs of another that start within them, and the pixels they share.
+    """For each run that starts within another: owner of the outer and inner one, pixels they share.
 
     Args:
-        outer: The masks of the first runs.
-        inner: The masks of the runs that start within them.
+        outer: Starts, ends and owners of the outer runs, in pixel order.
+        inner: The same of the runs that start within them.
         side: "left" if a run that starts where the outer one does counts, "right" if not.
     """
-    # Both in the order of the pixels: a sorted search among sorted numbers stays in the cache.
-    outer_order, order = np.argsort(outer.starts), np.argsort(inner.starts)
-    starts = inner.starts[order]
-    low = np.searchsorted(starts, outer.starts[outer_order], side=side)
-    numbers = np.searchsorted(starts, outer.ends[outer_order]) - low
+    outer_starts, outer_ends, outer_owners = outer
+    starts, ends, owners = inner
+    low = np.searchsorted(starts, outer_starts, side=side)
+    numbers = np.searchsorted(starts, outer_ends) - low
     passed = np.cumsum(numbers) - numbers
     bounds = np.unique(passed // _PAIRS_AT_ONCE, return_index=True)[1].tolist()
     for begin, end in pairwise([*bounds, len(numbers)]):
         part = slice(begin, end)
-        a = np.repeat(outer_order[part], numbers[part])
-        place = np.repeat(low[part] - passed[part], numbers[part])
-        b = order[place + np.arange(passed[begin], passed[begin] + len(a))]
-        yield a, b, np.minimum(outer.ends[a], inner.ends[b]) - inner.starts[b]
+        chosen = np.repeat(low[part] - passed[part] + passed[begin], numbers[part])
+        chosen += np.arange(len(chosen))
+        outer_ends_of_pairs = np.repeat(outer_ends[part], numbers[part])
+        yield (
+            np.repeat(outer_owners[part], numbers[part]),
+            owners[chosen],
+            np.minimum(outer_ends_of_pairs, ends[chosen]) - starts[chosen],
+        )
 
 
-def _read_lengths(
-    rles: Iterable[Mapping[str, Any]], height: int, width: int
-) -> tuple[Int64Array, Int64Array]:
-    """Run lengths of all masks, background first, and where each mask's begin."""
-    counts = []
-    for i, rle in enumerate(rles):
-        if list(rle["size"]) != [height, width]:
-            raise UserError(
-                f"Mask {i} has the size {list(rle['size'])}, but its image is {[height, width]} "
-                "(height, width): masks must lie on the original image."
-            )
-        if not isinstance(rle["counts"], str):
-            raise UserError(
-                f"The counts of mask {i} are a {type(rle['counts']).__name__}: write COCO's "
-                "compressed RLE as a str."
-            )
-        counts.append(rle["counts"])
-    try:
-        return decode_many(counts)
-    except UserError:
-        for i, text in enumerate(counts):
-            try:
-                decode_counts(text)
-            except UserError as error:
-                raise UserError(f"Mask {i} is malformed: {error}") from None
-        raise
+def _name_the_malformed(counts: Iterable[str]) -> None:
+    for i, text in enumerate(counts):
+        try:
+            decode_counts(text)
+        except UserError as error:
+            raise UserError(f"Mask {i} is malformed: {error}") from None

@@ -39,7 +39,7 @@ class RLEMasks:
     @property
     def runs(self) -> MaskRuns:
         """The foreground runs: areas, boxes, overlaps."""
-        return MaskRuns.from_rles(self, self.height, self.width)
+        return MaskRuns.from_counts(self.counts, self.height, self.width)
 
     def __len__(self) -> int:
         return len(self.counts)
