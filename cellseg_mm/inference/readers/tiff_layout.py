@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tifffile
+
 from cellseg_mm.errors import UserError
 from cellseg_mm.inference.readers import scale
 from cellseg_mm.inference.readers.oriented_image import ORIENTATION_TAG
@@ -47,14 +49,13 @@ def find_layout(path: Path, file: Any) -> TiffLayout:
     Raises:
         UserError: There is none, or pages are missing.
     """
-    every = list(file.series)
-    usable = [s for s in every if s.keyframe is not None and not s.keyframe.subfiletype & _MASK]
+    usable = [series for series in file.series if _is_image(series)]
     if not usable:
         raise UserError(f"{path} holds no image: save it again.")
-    named = [s for s in usable if not _is_side_picture(s)]
-    usable = named or usable[:1]
-    # The first one, by convention; but some programs write a pyramid from its top.
-    chosen = max((s for s in usable if _same_picture(s, usable[0])), key=_area)
+    usable = [series for series in usable if not _is_side_picture(series)] or usable[:1]
+    first = _first_in_colour(usable)
+    # Some programs write a pyramid from its top.
+    chosen = max((series for series in usable if _same_picture(series, first)), key=_area)
     warnings: list[str] = []
     channels = _channel_indices(path, file, chosen, warnings)
     sizes = [chosen, *chosen.levels[1:]]
@@ -68,17 +69,28 @@ def find_layout(path: Path, file: Any) -> TiffLayout:
     ]
     if len(sizes) == 1 and len(channels) == 1:
         levels += [[page] for page in _reduced_pages(file, levels[0][0])]
-    first = levels[0][0]
-    width, height = first.imagewidth, first.imagelength
-    others = sum(s.keyframe.shape == first.shape for s in usable if s is not chosen)
+    page = levels[0][0]
+    others = sum(series is not chosen and series not in sizes for series in usable)
     others += len(chosen) - len(channels)
     if others:
         warnings.append(
-            f"{path} holds {others + 1} images of {width}×{height} pixels (focal planes, scenes or "
-            "time points, one or more pages each); the first one is taken, the other pages are not."
+            f"{path} holds {others + 1} images (focal planes, scenes or time points, one or more "
+            f"pages each); the first one, of {page.imagewidth}×{page.imagelength} pixels, is taken."
         )
-    orientation = first.tags.valueof(ORIENTATION_TAG)
-    return TiffLayout(levels, _scale(file, first), orientation or 1, warnings)
+    orientation = page.tags.valueof(ORIENTATION_TAG)
+    return TiffLayout(levels, _scale(file, page), orientation or 1, warnings)
+
+
+def _is_image(series: Any) -> bool:
+    page = series.keyframe
+    return not (page.subfiletype & _MASK or page.photometric == tifffile.PHOTOMETRIC.MASK)
+
+
+def _first_in_colour(usable: list[Any]) -> Any:
+    """The first image, by convention; but what a mask has been put before is taken."""
+    larger = [series for series in usable if _area(series) >= _area(usable[0])]
+    coloured = (series for series in larger if series.keyframe.samplesperpixel >= 3)
+    return usable[0] if usable[0].axes.count("C") else next(coloured, usable[0])
 
 
 def _is_side_picture(series: Any) -> bool:

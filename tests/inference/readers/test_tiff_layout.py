@@ -63,9 +63,21 @@ def test_label_macro_thumbnail_and_mask_are_never_taken(
         writer.write(large[:200], **TILES, **options)  # another picture, of another shape
     with tifffile.TiffFile(path, mode="r+b") as file:
         file.pages[0].tags["NewSubfileType"].overwrite(4)  # a mask
-    assert check(path, rgb) == []
+    (warning,) = check(path, rgb)
+    assert "holds 2 images" in warning
     with open_image(path) as image:
         assert image.levels == [(150, 100)]
+
+
+def test_a_label_map_before_the_image_is_not_taken(
+    check: Check, tmp_path: Path, rgb: Pixels
+) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(rgb[..., 0] // 99, **GREY)
+        writer.write(rgb, **TILES)
+    (warning,) = check(path, rgb)
+    assert "holds 2 images" in warning
 
 
 def test_channels_in_three_pages_are_put_together(
@@ -120,7 +132,8 @@ def test_the_first_of_several_full_pages_is_taken_and_it_is_said(
             writer.write(page, **TILES)
     for path in sorted(tmp_path.iterdir()):
         (warning,) = check(path, rgb)
-        assert f"{path} holds 3 images of 150×100 pixels" in warning
+        assert f"{path} holds 3 images" in warning
+        assert "the first one, of 150×100 pixels, is taken" in warning
         assert "pages" in warning
 
 
