@@ -40,25 +40,26 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
         out: Folder to write into.
 
     Returns:
-        The readable report.
+        The results as Markdown.
     """
     import json
 
-    from cellseg_mm.analysis.anchor_report import anchor_markdown, anchor_report
+    from cellseg_mm.analysis.anchor_coverage import anchor_coverage, anchor_markdown
     from cellseg_mm.analysis.dataset_figure import draw_dataset
-    from cellseg_mm.analysis.dataset_statistics import markdown, read_splits, summarize
+    from cellseg_mm.analysis.split_tables import markdown, read_splits, summarize
+    from cellseg_mm.files.atomic_write import atomic_write
     from cellseg_mm.runs.run_config import load_config
 
     config = load_config(config_path, None, options) if config_path else None
     tables = read_splits(data_root)
     summaries = {split: summarize(table) for split, table in tables.items()}
-    anchors = anchor_report(tables.get("train", next(iter(tables.values()))), config)
+    anchors = anchor_coverage(tables.get("train", next(iter(tables.values()))), config)
 
     text = f"# {data_root.name}\n\n{markdown(summaries)}\n{anchor_markdown(anchors)}"
-    out.mkdir(parents=True, exist_ok=True)
     record = {"splits": summaries, "anchors": anchors}
-    (out / "dataset.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (out / "dataset.md").write_text(text, encoding="utf-8")
+    for name, content in (("json", json.dumps(record, indent=2) + "\n"), ("md", text)):
+        with atomic_write(out / f"dataset.{name}") as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     draw_dataset(tables, out / "dataset.png")
     return text
 

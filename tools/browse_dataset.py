@@ -52,10 +52,9 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
     """
     from itertools import islice
 
-    import cv2
-
-    from cellseg_mm.files.rgb_file import encode_rgb, write_rgb
-    from cellseg_mm.visualization.contact_sheet import write_contact_sheet
+    from cellseg_mm.files.atomic_write import atomic_write
+    from cellseg_mm.files.rgb_file import write_rgb
+    from cellseg_mm.reporting.render import render
     from cellseg_mm.visualization.loader_samples import (
         batch_samples,
         class_colours,
@@ -78,13 +77,16 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
         if out.suffix == ".html":
             height, width = sample.image.shape[:2]
             caption = f"{sample.name}: {width} × {height} px, {len(sample.cells):,} cells"
-            quality = [cv2.IMWRITE_JPEG_QUALITY, 88]
-            figures.append((caption, encode_rgb(stack_pictures([picture]), ".jpg", quality)))
+            figures.append((caption, stack_pictures([picture])))
         else:
             write_rgb(out / f"{split}_{drawn:03d}_{sample.name}.png", picture)
     if out.suffix == ".html":
         subtitle = f"{drawn} samples of the {split} loader, seed {config.randomness.get('seed')}"
-        write_contact_sheet(out, Path(config.filename).stem, subtitle, figures)
+        page = render(
+            "samples.html", title=Path(config.filename).stem, subtitle=subtitle, figures=figures
+        )
+        with atomic_write(out) as unfinished:
+            unfinished.write_text(page, encoding="utf-8")
     return drawn
 
 

@@ -1,7 +1,7 @@
 """Report on predictions: one HTML file that needs no network, and its figures beside it.
 
     python tools/test.py CONFIG CHECKPOINT --dump predictions.json
-    python tools/report.py WORK_DIR --predictions predictions.json --data data/cell
+    python tools/report.py WORK_DIR --predictions predictions.json
 
 The predictions are a COCO result list, ours or another program's; without WORK_DIR the learning
 curves and the config are left out. Exit code 2: bad input.
@@ -10,7 +10,6 @@ curves and the config are left out. Exit code 2: bad input.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -29,7 +28,10 @@ def parse_args() -> argparse.Namespace:
         help="COCO result list, or a submission zip",
     )
     parser.add_argument(
-        "--data", default=Path("data/cell"), type=Path, metavar="DIR", help="prepared folder"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="prepared folder (default: that of the run's config; without WORK_DIR, data/cell)",
     )
     parser.add_argument(
         "--split",
@@ -64,9 +66,11 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def main() -> int:
+def main() -> None:
     args = parse_args()
+    # These imports take seconds, which --help and a mistyped option should not.
     from cellseg_mm.reporting.html_report import ReportOptions, figures_folder, write_report
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     out = args.out or (args.work_dir or args.predictions.parent) / "report.html"
     options = ReportOptions(
@@ -79,14 +83,10 @@ def main() -> int:
         samples=args.bootstrap,
         seed=args.seed,
     )
-    try:
+    with exit_with_a_sentence():
         write_report(options, out)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print(f"Wrote {out} and {figures_folder(out)}/")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

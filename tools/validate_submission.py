@@ -24,14 +24,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     from cellseg_mm.evaluation.submission_check import validate_submission
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-    try:
+    with exit_with_a_sentence():
         report = validate_submission(
             args.submission, args.images, args.num_classes, args.max_problems
         )
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print(report)
     return 0 if report.valid else 2
 

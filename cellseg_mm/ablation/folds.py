@@ -44,19 +44,19 @@ def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
     images = {Path(image["file_name"]).stem: image for p in prepared for image in p["images"]}
     classes = [category["name"] for category in prepared[0]["categories"]]
     of_image: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images.values()}
-    for content in prepared:
-        for annotation in content["annotations"]:
-            record = {key: value for key, value in annotation.items() if key != "id"}
-            of_image[annotation["image_id"]].append(record)
+    for annotation in (a for content in prepared for a in content["annotations"]):
+        record = {key: value for key, value in annotation.items() if key != "id"}
+        of_image[annotation["image_id"]].append(record)
 
     folders = []
     for number, fold in enumerate(_read_folds(data, folds, list(images))):
         folder = out / f"fold-{number}"
-        folder.mkdir(parents=True, exist_ok=True)
         for part, names in (("train", fold.train), ("val", fold.val)):
             members = sorted((images[name] for name in names), key=lambda image: image["id"])
             annotations = (record for image in members for record in of_image[image["id"]])
-            _write_json(folder / f"{part}.json", coco_dataset(members, annotations, classes))
+            with atomic_write(folder / f"{part}.json") as unfinished:
+                content = coco_dataset(members, annotations, classes)
+                unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
         folders.append(folder)
     return folders
 
@@ -144,8 +144,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): prepare the data set again.") from error
     return content if isinstance(content, dict) else {}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from scipy.stats import bootstrap
 
 _RESAMPLES = 10_000
 
@@ -14,21 +15,19 @@ class PairedDifference(NamedTuple):
     """Mean difference over pairs of runs.
 
     Attributes:
-        mean: Mean of second minus first.
-        low: Lower end of the 95 % interval; None for fewer than two pairs.
+        mean: Mean of second minus first; NaN without any pair.
+        low: Lower end of the 95 % interval; NaN for fewer than two pairs.
         high: Upper end.
         pairs: Number of pairs.
     """
 
     mean: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     pairs: int
 
 
-def paired_difference(
-    first: Sequence[float], second: Sequence[float], seed: int = 0
-) -> PairedDifference | None:
+def paired_difference(differences: npt.ArrayLike, seed: int = 0) -> PairedDifference:
     """Compare two rows on the runs (same fold, same seed) that both have.
 
     The interval is the percentile bootstrap's: whole pairs are drawn with replacement, as many as
@@ -36,20 +35,20 @@ def paired_difference(
     would change beyond that; with few pairs it is too narrow.
 
     Args:
-        first: Score of the row compared with, one for each pair.
-        second: Score of the row, in the same order.
+        differences: Score of the row minus that of the row compared with, one for each pair.
         seed: Of the resampling.
-
-    Returns:
-        The difference, or None without any pair.
     """
-    differences = np.subtract(second, first, dtype=np.float64)
-    count = len(differences)
-    if count == 0:
-        return None
-    mean = float(differences.mean())
-    if count == 1:
-        return PairedDifference(mean, None, None, 1)
-    drawn = np.random.default_rng(seed).integers(count, size=(_RESAMPLES, count))
-    low, high = np.percentile(differences[drawn].mean(axis=1), [2.5, 97.5])
+    values = np.asarray(differences, np.float64)
+    count = len(values)
+    mean = float(values.mean()) if count else float("nan")
+    if count < 2:
+        return PairedDifference(mean, float("nan"), float("nan"), count)
+    found = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = found.confidence_interval
     return PairedDifference(mean, float(low), float(high), count)

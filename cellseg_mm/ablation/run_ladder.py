@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cellseg_mm.ablation.child_process import exclusive, run_logged
+from filelock import FileLock, Timeout
+
+from cellseg_mm.ablation.child_process import run_logged
 from cellseg_mm.ablation.first_batches import FirstBatches, record_first_batches
 from cellseg_mm.ablation.folds import write_folds
 from cellseg_mm.ablation.ladder import Ladder, Row
@@ -20,6 +23,9 @@ from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
 from cellseg_mm.ablation.run_result import RunResult, read_result
 from cellseg_mm.errors import UserError
 from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
+
+_Key = tuple[str, int | None, int]
+_PATIENCE = 15  # seconds
 
 
 @dataclass(frozen=True)
@@ -63,53 +69,70 @@ def run_ladder(
         ValueError: The folds cannot be made, no row can be run at all, or another process is at
             work in ``out``.
     """
-    with exclusive(out) as lock:
-        data = data or ladder.data
-        folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
-        if ladder.folds is not None:
-            folders = write_folds(_common_data_root(ladder, data), ladder.folds, out / "folds")
-            folds = list(enumerate(folders))
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        # What a killed run leaves behind notices within 5 seconds that its parent is gone.
+        with FileLock(out / ".lock", timeout=_PATIENCE):
+            return _run_all(ladder, data or ladder.data, out, scripts, on_change, say)
+    except Timeout:
+        raise UserError(
+            f"Another process is running the ablation in {out}: wait for it, or name another "
+            "folder with --out."
+        ) from None
 
-        results: dict[tuple[str, int | None, int], RunResult] = {}
-        plans: dict[tuple[str, int | None, int], PlannedRun] = {}
-        for row in ladder.rows:
-            for fold, folder in folds:
-                for seed in ladder.seeds:
-                    key = row.name, fold, seed
-                    try:
-                        source = _weights_from(row, fold, seed, plans)
-                        run = plan_run(row, fold, folder, seed, data, out / "runs", source)
-                    except Exception as error:  # another row may well be in order
-                        results[key] = RunResult(
-                            *key, "failed", error=_one_line(error), weights_of=row.weights_of
-                        )
-                        continue
-                    plans[key] = run
-                    results[key] = _read(run)
-        if not plans:
-            raise UserError(next(iter(results.values())).error)
+
+def _run_all(
+    ladder: Ladder,
+    data: str | None,
+    out: Path,
+    scripts: Scripts,
+    on_change: Callable[[Sequence[RunResult]], None],
+    say: Callable[[str], None],
+) -> list[RunResult]:
+    folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
+    if ladder.folds is not None:
+        folders = write_folds(_common_data_root(ladder, data), ladder.folds, out / "folds")
+        folds = list(enumerate(folders))
+    plans, results = _plan(ladder, data, folds, out / "runs")
+    if not plans:
+        raise UserError(next(iter(results.values())).error)
+    on_change(list(results.values()))
+
+    ordered = [
+        (row.name, fold, seed) for seed in ladder.seeds for fold, _ in folds for row in ladder.rows
+    ]
+    for number, key in enumerate(ordered, start=1):
+        if key not in plans:
+            continue
+        run = plans[key]
+        results[key] = _read(run)  # its weights may have been trained anew just now
+        if results[key].state == "done":
+            continue
+        say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
+        earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
+        results[key] = _run(run, earlier, scripts)
+        if results[key].error:
+            say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
         on_change(list(results.values()))
+    return list(results.values())
 
-        ordered = [
-            (row.name, fold, seed)
-            for seed in ladder.seeds
-            for fold, _ in folds
-            for row in ladder.rows
-        ]
-        for number, key in enumerate(ordered, start=1):
-            if key not in plans:
-                continue
-            run = plans[key]
-            results[key] = _read(run)  # its weights may have been trained anew just now
-            if results[key].state == "done":
-                continue
-            say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
-            earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
-            results[key] = _run(run, earlier, scripts, lock)
-            if results[key].error:
-                say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
-            on_change(list(results.values()))
-        return list(results.values())
+
+def _plan(
+    ladder: Ladder, data: str | None, folds: Sequence[tuple[int | None, Path | None]], runs: Path
+) -> tuple[dict[_Key, PlannedRun], dict[_Key, RunResult]]:
+    """What can be run, and what is known of each run."""
+    plans: dict[_Key, PlannedRun] = {}
+    results: dict[_Key, RunResult] = {}
+    for row, (fold, folder), seed in product(ladder.rows, folds, ladder.seeds):
+        key = row.name, fold, seed
+        try:
+            source = _weights_from(row, fold, seed, plans)
+            plans[key] = plan_run(row, fold, folder, seed, data, runs, source)
+            results[key] = _read(plans[key])
+        except Exception as error:  # another row may well be in order
+            why = _one_line(error)
+            results[key] = RunResult(*key, "failed", error=why, weights_of=row.weights_of)
+    return plans, results
 
 
 def _common_data_root(ladder: Ladder, data: str | None) -> Path:
@@ -123,7 +146,7 @@ def _common_data_root(ladder: Ladder, data: str | None) -> Path:
 
 
 def _weights_from(
-    row: Row, fold: int | None, seed: int, plans: Mapping[tuple[str, int | None, int], PlannedRun]
+    row: Row, fold: int | None, seed: int, plans: Mapping[_Key, PlannedRun]
 ) -> PlannedRun | None:
     if row.weights_of is None:
         return None
@@ -132,16 +155,16 @@ def _weights_from(
     return plans[row.weights_of, fold, seed]
 
 
-def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts, lock: int) -> RunResult:
+def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts) -> RunResult:
     """Bring one run to its end, or to a record of why it failed."""
     try:
         if run.weights_from is not None:
             _take_weights(run, run.weights_from)
         elif "trained_at" not in run.read_record():
             _check_batches(run, earlier)
-            _train(run, scripts, lock)
+            _train(run, scripts)
             run.write_record(state="trained", trained_at=_now(), error=None)
-        seconds = _test(run, scripts, lock)
+        seconds = _test(run, scripts)
         run.write_record(state="done", test_seconds=seconds, error=None)
         return _read(run)
     except Exception as error:
@@ -199,27 +222,27 @@ def _batches(record: dict[str, Any]) -> FirstBatches | None:
     return FirstBatches(batches["pipeline"], tuple(batches["hashes"])) if batches else None
 
 
-def _train(run: PlannedRun, scripts: Scripts, lock: int) -> None:
+def _train(run: PlannedRun, scripts: Scripts) -> None:
     run.write_config()
     command = [sys.executable, str(scripts.train), str(run.config_file)]
     command += ["--work-dir", str(run.folder)]
     if find_last_checkpoint(run.folder):
         command += ["--resume"]
-    _run_or_raise(command, run.folder / "train.log", "training", lock)
+    _run_or_raise(command, run.folder / "train.log", "training")
 
 
-def _test(run: PlannedRun, scripts: Scripts, lock: int) -> float:
+def _test(run: PlannedRun, scripts: Scripts) -> float:
     """Test the run's checkpoint, or that of the run that it tests; seconds that it took."""
     checkpoint = _best_checkpoint((run.weights_from or run).folder)
     command = [sys.executable, str(scripts.test), str(run.config_file), str(checkpoint)]
     command += ["--work-dir", str(run.folder), "--split", "val"]
     start = time.monotonic()
-    _run_or_raise(command, run.folder / "test.log", "testing", lock)
+    _run_or_raise(command, run.folder / "test.log", "testing")
     return time.monotonic() - start
 
 
-def _run_or_raise(command: Sequence[str], log: Path, what: str, lock: int) -> None:
-    code = run_logged(command, log, keep_open=[lock])
+def _run_or_raise(command: Sequence[str], log: Path, what: str) -> None:
+    code = run_logged(command, log)
     if code == 0:
         return
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

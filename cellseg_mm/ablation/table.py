@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from tabulate import tabulate
+
 from cellseg_mm.ablation.paired_bootstrap import PairedDifference, paired_difference
 from cellseg_mm.ablation.run_result import RunResult
 from cellseg_mm.files.atomic_write import atomic_write
+from cellseg_mm.files.markdown_table import markdown_table
 
 SCORES = {
     "mAP": "segm_mAP",
     "AP50": "segm_mAP_50",
     "AP75": "segm_mAP_75",
     "AP50 at 100": "segm_mAP_50_dets100",
+}
+_COST = {
+    **{"parameters": "first", "trainable": "first", "gflops": "first", "epochs": "mean"},
+    **{"train_seconds": "mean", "test_seconds": "mean", "peak_bytes": "max"},
+}
+_MEMORY = {
+    "GPU": "what torch held on the GPU",
+    "process": "resident memory of the training process, without loader workers",
 }
 _NOTHING = "–"
 _LATEX = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "$": r"\$", "{": r"\{", "}": r"\}"}
@@ -44,15 +53,8 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown."""
-        cells = [[cell.replace("|", r"\|") for cell in row] for row in (self.header, *self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
-        lines = [_pad(cells[0], widths)]
-        lines.append(
-            "|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|"
-        )
-        lines += [_pad(row, widths) for row in cells[1:]]
-        notes = "".join(f"\n{note}\n" for note in self.notes)
-        return f"## {self.title}\n\n" + "\n".join(lines) + "\n" + notes
+        table = markdown_table(self.header, self.rows, numbers=True)
+        return f"## {self.title}\n\n{table}\n" + "".join(f"\n{note}\n" for note in self.notes)
 
     def latex(self) -> str:
         """As a LaTeX ``table``, for the package ``booktabs``."""
@@ -64,6 +66,34 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
+def summarize(results: Sequence[RunResult]) -> pd.DataFrame:
+    """All numbers of an ablation, a line for each row of the ladder, in its order.
+
+    Columns: `runs` (done) and `planned`; of each score `_mean` and `_std` over the runs, and its
+    `_minus_previous` and `_minus_first`, each with the fields of
+    :class:`~cellseg_mm.ablation.paired_bootstrap.PairedDifference`; the cost. A row that tests the
+    weights of another is compared with that one as the previous. NaN stands for what is not there.
+    """
+    runs = pd.DataFrame(map(_record, results)).set_index(["row", "fold", "seed"])
+    by_row = runs.groupby("row", sort=False)
+    table = pd.DataFrame({"runs": by_row["done"].sum().astype(int), "planned": by_row.size()})
+    for label in SCORES:
+        table[f"{label}_mean"] = by_row[label].mean()
+        table[f"{label}_std"] = by_row[label].std()
+    rows = list(table.index)
+    weights_of = {result.row: result.weights_of for result in results}
+    previous = [weights_of[row] or before for row, before in zip(rows, ["", *rows], strict=False)]
+    for against, others in (("previous", previous), ("first", rows[:1] * len(rows))):
+        for label in SCORES:
+            found = [
+                paired_difference(_differences(runs[label], other, row) if number else [])
+                for number, (row, other) in enumerate(zip(rows, others, strict=True))
+            ]
+            columns = [f"{label}_minus_{against}_{part}" for part in PairedDifference._fields]
+            table[columns] = pd.DataFrame(found, index=table.index)
+    return table.join(by_row.agg(_COST))
+
+
 def build_tables(title: str, results: Sequence[RunResult]) -> list[Table]:
     """The tables of an ablation: scores, differences, cost and, if there are any, failures.
 
@@ -71,74 +101,57 @@ def build_tables(title: str, results: Sequence[RunResult]) -> list[Table]:
         title: Title of the ablation.
         results: All runs, row by row; rows in the order of the ladder.
     """
-    rows = _by_row(results)
-    tables = [_score_table(title, rows), _difference_table(rows), _cost_table(rows)]
-    failures = [r for r in results if r.error]
+    numbers = summarize(results)
+    tables = [
+        _score_table(title, numbers, results),
+        _difference_table(numbers, results),
+        _cost_table(numbers, results),
+    ]
+    failures = [
+        [r.row, _NOTHING if r.fold is None else str(r.fold), str(r.seed), r.error]
+        for r in results
+        if r.error
+    ]
     if failures:
-        lines = [[r.row, _text(r.fold), str(r.seed), str(r.error)] for r in failures]
-        tables.append(Table("Failed runs", ["row", "fold", "seed", "why"], lines))
+        tables.append(Table("Failed runs", ["row", "fold", "seed", "why"], failures))
     return tables
 
 
 def write_tables(tables: Sequence[Table], results: Sequence[RunResult], out: Path) -> None:
     """Write ``table.md``, ``table.tex`` and ``table.csv``, each of them whole or not at all."""
-    _write(out / "table.md", "\n".join(table.markdown() for table in tables))
-    _write(out / "table.tex", "\n".join(table.latex() for table in tables))
-    _write(out / "table.csv", csv_text(results))
+    for suffix, text in (
+        ("md", "\n".join(table.markdown() for table in tables)),
+        ("tex", "\n".join(table.latex() for table in tables)),
+        ("csv", csv_text(results)),
+    ):
+        with atomic_write(out / f"table.{suffix}") as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 def csv_text(results: Sequence[RunResult]) -> str:
-    """All numbers for programs: one line a row of the ladder, at full precision."""
-    rows = _by_row(results)
-    names = list(rows)
-    buffer = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for index, name in enumerate(names):
-        runs = rows[name]
-        record: dict[str, Any] = {"row": name, "runs": len(_done(runs)), "planned": len(runs)}
-        for label, key in SCORES.items():
-            values = _values(runs, key)
-            record[f"{label}_mean"] = statistics.fmean(values) if values else None
-            record[f"{label}_std"] = statistics.stdev(values) if len(values) > 1 else None
-        for against, other in (("previous", _compared_with(rows, index)), ("first", names[0])):
-            for label, key in SCORES.items():
-                found = _difference(rows[other], runs, key) if index else None
-                for part in ("mean", "low", "high", "pairs"):
-                    value = getattr(found, part) if found else None
-                    record[f"{label}_minus_{against}_{part}"] = value
-        record |= _cost(runs)
-        if writer is None:
-            writer = csv.DictWriter(buffer, list(record), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(record)
-    return buffer.getvalue()
+    """What :func:`summarize` gives, for programs: at full precision, empty where undefined."""
+    return str(summarize(results).convert_dtypes().to_csv(lineterminator="\n"))
 
 
 def progress_text(results: Sequence[RunResult]) -> str:
     """How far each row is, as lines of equal columns."""
-    lines: list[tuple[str, ...]] = [("row", "done", "failed", "waiting", "mAP")]
-    for name, runs in _by_row(results).items():
-        done, failed = len(_done(runs)), sum(r.state == "failed" for r in runs)
-        waiting = len(runs) - done - failed
-        lines.append((name, *map(str, (done, failed, waiting)), _spread(_values(runs, "segm_mAP"))))
-    widths = [max(len(line[i]) for line in lines) for i in range(5)]
-    return "\n".join(
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
-            ]
-        )
-        for line in lines
-    )
-
-
-def _score_table(title: str, rows: Mapping[str, Sequence[RunResult]]) -> Table:
     lines = []
-    for name, runs in rows.items():
-        scores = [_spread(_values(runs, key)) for key in SCORES.values()]
-        lines.append([name, *scores, f"{len(_done(runs))}/{len(runs)}"])
-    folds = {r.fold for runs in rows.values() for r in runs}
+    for row, n in summarize(results).iterrows():
+        failed = sum(r.state == "failed" for r in results if r.row == row)
+        waiting = n["planned"] - n["runs"] - failed
+        counts = (f"{count:.0f}" for count in (n["runs"], failed, waiting))
+        lines.append([row, *counts, _spread(n, "mAP")])
+    header = ["row", "done", "failed", "waiting", "mAP"]
+    align = ["left", *["right"] * 4]
+    return tabulate(lines, header, tablefmt="plain", colalign=align, disable_numparse=True)
+
+
+def _score_table(title: str, numbers: pd.DataFrame, results: Sequence[RunResult]) -> Table:
+    lines = [
+        [row, *(_spread(n, label) for label in SCORES), f"{n['runs']:.0f}/{n['planned']:.0f}"]
+        for row, n in numbers.iterrows()
+    ]
+    folds = {r.fold for r in results}
     over = "seeds" if folds == {None} else f"{len(folds)} folds and the seeds"
     note = (
         "Mask AP on the validation images, of the best epoch, or of the last one of a training "
@@ -148,58 +161,55 @@ def _score_table(title: str, rows: Mapping[str, Sequence[RunResult]]) -> Table:
     return Table(title, ["row", *SCORES, "runs"], lines, [note])
 
 
-def _difference_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
-    names = list(rows)
-    header = ["row", *(f"Δ {label} to {to}" for to in ("previous", "first") for label in SCORES)]
-    lines = []
-    for index, name in enumerate(names[1:], start=1):
-        cells = [
-            _interval(_difference(rows[other], rows[name], key))
-            for other in (_compared_with(rows, index), names[0])
-            for key in SCORES.values()
+def _difference_table(numbers: pd.DataFrame, results: Sequence[RunResult]) -> Table:
+    compared = [(label, against) for against in ("previous", "first") for label in SCORES]
+    lines = [
+        [
+            row,
+            *(_interval(n, f"{label}_minus_{against}") for label, against in compared),
+            f"{n['mAP_minus_first_pairs']:.0f}",
         ]
-        lines.append([name, *cells, str(len(_pairs(rows[names[0]], rows[name], "segm_mAP")))])
+        for row, n in numbers.iloc[1:].iterrows()
+    ]
     notes = [
         "Mean of the differences between runs of the same fold and seed, with a 95 % percentile "
         "bootstrap interval. Resampled are these pairs of runs (10,000 times), not images; with "
         "fewer than about ten pairs the interval is too narrow, and a single pair has none.",
     ]
-    if any(run.weights_of for runs in rows.values() for run in runs):
+    if any(result.weights_of for result in results):
         notes.append("A row that tests another row's weights has that row for its previous one.")
-    return Table("Paired differences", [*header, "pairs"], lines, notes)
+    header = ["row", *(f"Δ {label} to {against}" for label, against in compared), "pairs"]
+    return Table("Paired differences", header, lines, notes)
 
 
-def _cost_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
-    lines = []
-    kinds: set[str] = set()
-    devices: set[str] = set()
-    sizes: set[str] = set()
-    for name, runs in rows.items():
-        cost = _cost(runs)
-        kinds |= {r.training["memory"] for r in runs if "memory" in r.training}
-        devices |= {r.training["device"] for r in runs if "device" in r.training}
-        sizes |= {"×".join(map(str, r.model["input_size"])) for r in runs if r.model}
-        batch = next((r.batch for r in runs if r.batch), None)
-        lines.append(
-            [
-                name,
-                _number(cost["parameters"], 1e6, ".2f"),
-                _number(cost["trainable"], 1e6, ".2f"),
-                _number(cost["gflops"], 1, ".2f"),
-                _number(cost["epochs"], 1, ".1f"),
-                _duration(cost["train_seconds"]),
-                _duration(cost["test_seconds"]),
-                _number(cost["peak_bytes"], 2**30, ".2f"),
-                batch[:8] if batch else _NOTHING,
-            ]
-        )
+def _cost_table(numbers: pd.DataFrame, results: Sequence[RunResult]) -> Table:
+    batches = {r.row: r.batch for r in reversed(results) if r.batch}
+    lines = [
+        [
+            row,
+            _number(n["parameters"], 1e6, ".2f"),
+            _number(n["trainable"], 1e6, ".2f"),
+            _number(n["gflops"], 1, ".2f"),
+            _number(n["epochs"], 1, ".1f"),
+            _duration(n["train_seconds"]),
+            _duration(n["test_seconds"]),
+            _number(n["peak_bytes"], 2**30, ".2f"),
+            batches.get(row, _NOTHING)[:8],
+        ]
+        for row, n in numbers.iterrows()
+    ]
+    sizes = ("×".join(map(str, r.model["input_size"])) for r in results if r.model)
+    kinds = {r.training.get("memory") for r in results}
+    memory = " or ".join(words for kind, words in _MEMORY.items() if kind in kinds)
+    devices = (r.training["device"] for r in results if "device" in r.training)
     notes = [
-        f"GFLOPs: multiply-adds of backbone, neck and RPN for one image of "
-        f"{' or '.join(sorted(sizes)) or _NOTHING} pixels, one multiply-add counted as one; the "
+        "GFLOPs: multiply-adds of backbone, neck and RPN for one image of "
+        f"{_distinct(sizes, ' or ') or _NOTHING} pixels, one multiply-add counted as one; the "
         "heads on regions are not counted, their work depends on the number of cells.",
         "Training: epochs without validation, mean over the runs; – where another row's weights "
         "are tested. Test: the command, start of Python included. Memory: most of any training; "
-        f"{_memory(kinds)}. Measured on: {', '.join(sorted(devices)) or _NOTHING}.",
+        f"{memory or 'not measured'}. Measured on: "
+        f"{_distinct(devices, ', ') or _NOTHING}.",
         "First batch: start of the digest of the first augmented batch; its picture is "
         "`first_batch.png` in the run's folder.",
     ]
@@ -207,105 +217,62 @@ def _cost_table(rows: Mapping[str, Sequence[RunResult]]) -> Table:
     return Table("Cost", [*header, "test (h:mm:ss)", "memory (GiB)", "first batch"], lines, notes)
 
 
-def _memory(kinds: Iterable[str]) -> str:
-    words = {
-        "GPU": "what torch held on the GPU",
-        "process": "resident memory of the training process, without loader workers",
-    }
-    return " or ".join(words[kind] for kind in sorted(kinds)) or "not measured"
+def _record(result: RunResult) -> dict[str, Any]:
+    """A run as a line of numbers, NaN where there is none."""
+    done = result.state == "done"
+    numbers = {label: result.scores.get(key) if done else None for label, key in SCORES.items()}
+    training = {"train_seconds": result.training.get("seconds"), **result.training}
+    found = {**result.model, **training, "test_seconds": result.test_seconds}
+    numbers |= {key: found.get(key) for key in _COST}
+    line = {key: float("nan") if value is None else value for key, value in numbers.items()}
+    # An index of pandas holds no None.
+    return (
+        {"row": result.row, "fold": -1 if result.fold is None else result.fold}
+        | line
+        | {
+            "seed": result.seed,
+            "done": done,
+        }
+    )
 
 
-def _cost(runs: Sequence[RunResult]) -> dict[str, float | None]:
-    model: Mapping[str, Any] = next((r.model for r in runs if r.model), {})
-    training = [r.training for r in runs if r.training]
-    tests = [r.test_seconds for r in runs if r.test_seconds is not None]
-    return {
-        "parameters": model.get("parameters"),
-        "trainable": model.get("trainable"),
-        "gflops": model.get("gflops"),
-        "epochs": statistics.fmean(t["epochs"] for t in training) if training else None,
-        "train_seconds": statistics.fmean(t["seconds"] for t in training) if training else None,
-        "test_seconds": statistics.fmean(tests) if tests else None,
-        "peak_bytes": max((t["peak_bytes"] for t in training), default=None),
-    }
+def _differences(scores: pd.Series, first: str, second: str) -> pd.Series:
+    """Second minus first, of the runs of the same fold and seed that both rows have."""
+    runs = scores.loc[second]
+    return (runs - scores.loc[first].reindex(runs.index)).dropna()
 
 
-def _by_row(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    rows: dict[str, list[RunResult]] = {}
-    for result in results:
-        rows.setdefault(result.row, []).append(result)
-    return rows
+def _distinct(texts: Iterable[str], separator: str) -> str:
+    return separator.join(sorted(set(texts)))
 
 
-def _compared_with(rows: Mapping[str, Sequence[RunResult]], index: int) -> str:
-    """The row that a row is compared with as the previous one."""
-    names = list(rows)
-    return rows[names[index]][0].weights_of or names[max(index - 1, 0)]
-
-
-def _done(runs: Sequence[RunResult]) -> list[RunResult]:
-    return [run for run in runs if run.state == "done"]
-
-
-def _values(runs: Sequence[RunResult], key: str) -> list[float]:
-    found = (run.scores.get(key) for run in _done(runs))
-    return [value for value in found if value is not None]
-
-
-def _pairs(
-    first: Sequence[RunResult], second: Sequence[RunResult], key: str
-) -> list[tuple[float, float]]:
-    """Scores of the runs of the same fold and seed that both rows have."""
-    before = {run.key: run.scores.get(key) for run in _done(first)}
-    pairs = ((before.get(run.key), run.scores.get(key)) for run in _done(second))
-    return [(a, b) for a, b in pairs if a is not None and b is not None]
-
-
-def _difference(
-    first: Sequence[RunResult], second: Sequence[RunResult], key: str
-) -> PairedDifference | None:
-    pairs = _pairs(first, second, key)
-    return paired_difference([a for a, _ in pairs], [b for _, b in pairs])
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
+def _spread(numbers: pd.Series, label: str) -> str:
+    mean, deviation = numbers[f"{label}_mean"], numbers[f"{label}_std"]
+    if pd.isna(mean):
         return _NOTHING
-    mean = f"{statistics.fmean(values):.4f}"
-    return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
+    return f"{mean:.4f}" if pd.isna(deviation) else f"{mean:.4f} ± {deviation:.4f}"
 
 
-def _interval(difference: PairedDifference | None) -> str:
-    if difference is None:
+def _interval(numbers: pd.Series, name: str) -> str:
+    mean, low, high = (numbers[f"{name}_{part}"] for part in ("mean", "low", "high"))
+    if pd.isna(mean):
         return _NOTHING
-    mean = _signed(difference.mean)
-    if difference.low is None or difference.high is None:
-        return mean
-    return f"{mean} [{_signed(difference.low)}, {_signed(difference.high)}]"
+    return _signed(mean) if pd.isna(low) else f"{_signed(mean)} [{_signed(low)}, {_signed(high)}]"
 
 
 def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
-def _number(value: float | None, unit: float, form: str) -> str:
-    return _NOTHING if value is None else format(value / unit, form)
+def _number(value: float, unit: float, form: str) -> str:
+    return _NOTHING if pd.isna(value) else format(value / unit, form)
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
+def _duration(seconds: float) -> str:
+    if pd.isna(seconds):
         return _NOTHING
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def _text(value: object) -> str:
-    return _NOTHING if value is None else str(value)
-
-
-def _pad(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    return f"| {first[0].ljust(first[1])} | " + " | ".join(c.rjust(w) for c, w in others) + " |"
 
 
 def _latex_row(cells: Sequence[str]) -> str:
@@ -314,8 +281,3 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def _escape(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")

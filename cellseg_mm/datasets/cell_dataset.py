@@ -10,6 +10,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.structures.palette import CLASS_COLOURS, class_palette
 
 
 @DATASETS.register_module()
@@ -40,7 +41,7 @@ class CellDataset(CocoDataset):
 
     METAINFO: ClassVar[dict[str, Any]] = {
         "classes": ("epithelial", "lymphocyte", "neutrophil", "macrophage"),
-        "palette": [(230, 85, 60), (40, 130, 220), (250, 190, 40), (70, 170, 90)],
+        "palette": class_palette(len(CLASS_COLOURS)),
     }
 
     def __init__(

@@ -39,7 +39,8 @@ class CellCocoMetric(BaseMetric):
                                   the first three at COCO's own cap of 100
     `<type>_AR_100`, `_AR_1000`   highest recall at that cap, mean over IoU 0.50 to 0.95 and classes
     `<type>_mAP_<class>`, `_mAP_50_<class>`, `_mAP_75_<class>`
-                                  AP of one class, with `classwise`
+                                  AP of one class, with `classwise`; `_class_<class>` where the key
+                                  is taken, as by a class called "50"
     `<type>_mAP_dets100_<class>`, `_mAP_50_dets100_<class>`, `_mAP_75_dets100_<class>`
                                   the same at COCO's own cap of 100
     ============================  =================================================================
@@ -101,7 +102,7 @@ class CellCocoMetric(BaseMetric):
             precision, recall = self._evaluate(images.values(), category_ids, iou_type)
             metrics |= _summarize(precision, recall, iou_type)
             if self.classwise:
-                metrics |= self._summarize_classes(precision, category_ids, iou_type)
+                self._add_classes(metrics, precision, category_ids, iou_type)
         return metrics
 
     def _category_ids(self) -> list[int]:
@@ -166,21 +167,25 @@ class CellCocoMetric(BaseMetric):
         evaluation.accumulate()
         return evaluation.eval["precision"], evaluation.eval["recall"]
 
-    def _summarize_classes(
-        self, precision: npt.NDArray[np.float64], category_ids: Sequence[int], iou_type: str
-    ) -> dict[str, float]:
-        """AP of each class, also as a table in the log."""
-        metrics: dict[str, float] = {}
+    def _add_classes(
+        self,
+        metrics: dict[str, float],
+        precision: npt.NDArray[np.float64],
+        category_ids: Sequence[int],
+        iou_type: str,
+    ) -> None:
+        """Add the AP of each class, and log them as a table."""
         lines = [f"{iou_type:<20}{'truth':>8}{'mAP':>8}{'mAP_50':>8}{'mAP_75':>8}"]
         for index, category_id in enumerate(sorted(category_ids)):
             name = self._truth.cats[category_id]["name"]
             scores = _average_precisions(precision[:, :, index, 0])
-            metrics |= {f"{iou_type}_{key}_{name}": value for key, value in scores.items()}
+            for key, value in scores.items():
+                taken = f"{iou_type}_{key}_{name}" in metrics  # a class may be called "50"
+                metrics[f"{iou_type}_{key}_{'class_' if taken else ''}{name}"] = value
             count = len(self._truth.catToImgs[category_id])
             columns = "".join(f"{scores[key]:>8.3f}" for key in ("mAP", "mAP_50", "mAP_75"))
             lines.append(f"{name:<20}{count:>8}{columns}")
         MMLogger.get_current_instance().info("\n" + "\n".join(lines))
-        return metrics
 
 
 def _read_truth(path: Path) -> COCO:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
+from cellseg_mm.files.markdown_table import markdown_table
+from cellseg_mm.preparation.dataset_statistics import statistics
 from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.image_inspection import ImageReport
 from cellseg_mm.preparation.splits import Fold
@@ -17,8 +19,6 @@ Record = dict[str, Any]
 
 TINY_AREA = 10
 """Pixels: an instance below this is more likely a stray than a cell."""
-
-_QUANTILES = {"min": 0, "p10": 10, "median": 50, "p90": 90, "p99": 99, "max": 100}
 
 
 def image_record(report: ImageReport, classes: Sequence[str]) -> Record:
@@ -53,51 +53,28 @@ def image_record(report: ImageReport, classes: Sequence[str]) -> Record:
     }
 
 
-def statistics(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
-    """Numbers over a set of images.
-
-    Returns:
-        Number and sizes of the images; for the images with truth the number of cells an image, and
-        for each class and all together the number of instances, of images that have any, and
-        quantiles of the areas (pixels) and of the longer box sides (pixels).
-    """
-    with_truth = [report for report in reports if report.class_files is not None]
-    labels = _concatenate(report.classes for report in with_truth)
-    areas = _concatenate(report.areas for report in with_truth)
-    sides = _concatenate(report.box_sides for report in with_truth)
-
-    def of(chosen: npt.NDArray[np.bool_], images: int) -> Record:
-        return {
-            "instances": int(np.count_nonzero(chosen)),
-            "images": images,
-            "area": _quantiles(areas[chosen]),
-            "box_side": _quantiles(sides[chosen]),
-        }
-
-    by_class = {
-        name: of(labels == number, sum(number in report.classes for report in with_truth))
-        for number, name in enumerate(classes, start=1)
-    }
-    return {
-        "images": len(reports),
-        "images_with_truth": len(with_truth),
-        "height": _quantiles([report.height for report in reports]),
-        "width": _quantiles([report.width for report in reports]),
-        "instances_per_image": _quantiles([len(report.classes) for report in with_truth]),
-        "classes": by_class,
-        "all_classes": of(labels > 0, sum(len(r.classes) > 0 for r in with_truth)),
-    }
+def image_statistics(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
+    """Numbers over a set of images, as :func:`statistics` gives them."""
+    images = pd.DataFrame(
+        [(r.height, r.width, r.class_files is not None) for r in reports],
+        columns=["height", "width", "with_truth"],
+    )
+    cells = pd.DataFrame(
+        [
+            (number, label - 1, area, side)
+            for number, r in enumerate(reports)
+            for label, area, side in zip(r.classes, r.areas, r.box_sides, strict=True)
+        ],
+        columns=["image", "label", "area", "box_side"],
+    )
+    return statistics(images, cells, classes)
 
 
-def part_record(reports: Iterable[ImageReport], classes: Sequence[str]) -> Record:
+def part_record(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
     """Composition of one part of a split: images and instances of each class."""
-    reports = list(reports)
-    labels = _concatenate(report.classes for report in reports)
-    counts = np.bincount(labels, minlength=len(classes) + 1)
-    return {
-        "images": len(reports),
-        "instances": {name: int(counts[number]) for number, name in enumerate(classes, start=1)},
-    }
+    found = image_statistics(reports, classes)
+    instances = {name: record["instances"] for name, record in found["classes"].items()}
+    return {"images": found["images"], "instances": instances}
 
 
 def find_warnings(reports: Sequence[ImageReport], group_regex: str | None) -> list[str]:
@@ -185,7 +162,7 @@ def split_warnings(
             f"({_list(names)}): validation scores will be too good."
         )
     for part, in_part in (("training", False), ("validation", True)):
-        counts = part_record((r for r in reports if (r.name in in_val) == in_part), classes)
+        counts = part_record([r for r in reports if (r.name in in_val) == in_part], classes)
         missing = [name for name, count in counts["instances"].items() if not count]
         if missing:
             warnings.append(f"No {part} image has the class {_list(missing)}.")
@@ -226,39 +203,32 @@ def audit_markdown(audit: Record) -> str:
         known = part != "test" or audit["statistics"]["test"]["images_with_truth"]
         counts = [record["instances"][name] if known else "–" for name in classes]
         rows.append([part, record["images"], *counts])
-    lines += _table(["part", "images", *classes], rows)
+    lines.append(markdown_table(["part", "images", *classes], rows))
     for part, title in (("train", "Training and validation images"), ("test", "Test images")):
         stats = audit["statistics"][part]
         if stats["images"]:
             lines += ["", f"## {title}", "", *_statistics_lines(stats)]
-    lines += ["", "## Images", "", *_image_table(audit["images"], classes)]
+    lines += ["", "## Images", "", _image_table(audit["images"], classes)]
     return "\n".join(lines) + "\n"
 
 
 def _statistics_lines(stats: Record) -> list[str]:
-    rows = [["image height", *stats["height"].values()], ["image width", *stats["width"].values()]]
+    rows = [("image height", stats["height"]), ("image width", stats["width"])]
+    by_class = [*stats["classes"].items(), ("all classes", stats["all_classes"])]
     if stats["images_with_truth"]:
-        rows.append(["cells an image", *stats["instances_per_image"].values()])
+        rows.append(("cells an image", stats["instances_per_image"]))
         for what, key in (("area", "area"), ("longer box side", "box_side")):
-            for name, record in (*stats["classes"].items(), ("all classes", stats["all_classes"])):
-                if record["instances"]:
-                    rows.append([f"{what}, {name}", *record[key].values()])
-    lines = _table(["pixels or cells", *_QUANTILES], rows)
+            rows += [(f"{what}, {name}", r[key]) for name, r in by_class if r["instances"]]
+    quantiles = [[name, *map(_plain, values.values())] for name, values in rows]
+    lines = [markdown_table(["pixels or cells", *stats["height"]], quantiles)]
     if stats["images_with_truth"]:
-        lines += [
-            "",
-            *_table(
-                ["class", "instances", "images with it"],
-                [
-                    [name, record["instances"], record["images"]]
-                    for name, record in (*stats["classes"].items(), ("all", stats["all_classes"]))
-                ],
-            ),
-        ]
+        counts = [[name, record["instances"], record["images"]] for name, record in by_class]
+        counts[-1][0] = "all"
+        lines += ["", markdown_table(["class", "instances", "images with it"], counts)]
     return lines
 
 
-def _image_table(images: Sequence[Record], classes: Sequence[str]) -> list[str]:
+def _image_table(images: Sequence[Record], classes: Sequence[str]) -> str:
     header = ["image", "height", "width", "channels", "alpha", *classes]
     header += ["mask types", "overlap px", "shared ids", "in pieces", "tiny"]
     rows = []
@@ -274,28 +244,12 @@ def _image_table(images: Sequence[Record], classes: Sequence[str]) -> list[str]:
         row += [image["overlap_pixels"], len(image["shared_ids"])]
         row += [image["fragmented_instances"], image["tiny_instances"]]
         rows.append(row)
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
-def _table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
-
-
-def _quantiles(values: npt.ArrayLike) -> dict[str, float] | None:
-    array = np.asarray(values)
-    if not array.size:
-        return None
-    points = np.percentile(array, list(_QUANTILES.values()))
-    # As whole numbers where they are, for the reader's sake.
-    return {
-        name: int(v) if v == int(v) else round(float(v), 1)
-        for name, v in zip(_QUANTILES, points, strict=True)
-    }
-
-
-def _concatenate(arrays: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.zeros(0, np.int64), *arrays])
+def _plain(value: float) -> str:
+    """Whole numbers as such, for the reader's sake."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
 
 
 def _tiny(report: ImageReport) -> bool:

@@ -17,9 +17,9 @@ from cellseg_mm.preparation.audit import (
     audit_markdown,
     find_warnings,
     image_record,
+    image_statistics,
     part_record,
     split_warnings,
-    statistics,
 )
 from cellseg_mm.preparation.channel_order import (
     ChannelOrder,
@@ -282,8 +282,8 @@ def _audit(
         },
         "warnings": list(warnings),
         "statistics": {
-            "train": statistics(train, options.classes),
-            "test": statistics(test, options.classes),
+            "train": image_statistics(train, options.classes),
+            "test": image_statistics(test, options.classes),
         },
         "images": [image_record(report, options.classes) for report in reports],
     }

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from cellseg_mm.analysis.dataset_figure import legend_label
 from cellseg_mm.analysis.errors.average_precision import BinnedPrecision, PrecisionRecall
 from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis
 from cellseg_mm.analysis.errors.error_kinds import ErrorKind
-from cellseg_mm.reporting import colours
 from cellseg_mm.reporting.figure_style import new_figure
-from cellseg_mm.structures.palette import class_colour
+from cellseg_mm.structures.palette import BLUE, INK, class_colour
 
-_BLUES = LinearSegmentedColormap.from_list("report", ["#ffffff", colours.BLUE])
+_BLUES = LinearSegmentedColormap.from_list("report", ["#ffffff", BLUE])
 
 
 def analysis_figures(analysis: ErrorAnalysis) -> dict[str, Figure]:
@@ -64,7 +64,7 @@ def _confusion_matrix(confusion: npt.NDArray[np.int64], classes: Sequence[str]) 
     last = len(classes)
     for row, column in np.ndindex(confusion.shape):
         if (row, column) != (last, last):
-            colour = "white" if shares[row, column] > 0.55 else "#1f2329"
+            colour = "white" if shares[row, column] > 0.55 else INK
             text = f"{confusion[row, column]:,}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(last + 1), [*classes, "missed"], rotation=35, ha="right")
@@ -83,12 +83,12 @@ def _precision_recall(curves: Sequence[PrecisionRecall]) -> Figure:
     for index, curve in enumerate(curves):
         if not curve.truth_cells:
             continue
-        axes.plot(
-            np.append(0.0, curve.recall),
+        axes.plot(  # without predictions, a name in the legend and no line
+            np.append(np.zeros(len(curve.recall[:1])), curve.recall),
             np.append(curve.precision[:1], curve.precision),
             color=class_colour(index),
             linewidth=1.7,
-            label=f"{curve.class_name}  {curve.ap:.3f}",
+            label=legend_label(f"{curve.class_name}  {curve.ap:.3f}"),
         )
     axes.set_xlim(0, 1.005)
     axes.set_ylim(0, 1.02)
@@ -112,9 +112,7 @@ def _binned(
 ) -> Figure:
     figure, axes = new_figure(4.8, 3.2)
     x = np.arange(len(bins))
-    axes.plot(
-        x, [b.ap for b in bins], color=colours.INK, marker="o", linewidth=2, label="all", zorder=3
-    )
+    axes.plot(x, [b.ap for b in bins], color=INK, marker="o", linewidth=2, label="all", zorder=3)
     for index, name in enumerate(classes):
         axes.plot(
             x,
@@ -123,7 +121,7 @@ def _binned(
             marker="o",
             markersize=3.5,
             linewidth=1.1,
-            label=name,
+            label=legend_label(name),
         )
     labels = [f"{bin_label(b.low, b.high)}\n{b.truth_cells:,} cells" for b in bins]
     axes.set_xticks(x, [label.replace(" and more", "+") for label in labels])
@@ -142,7 +140,14 @@ def _error_breakdown(analysis: ErrorAnalysis) -> Figure:
     for index, name in enumerate(analysis.classes):
         counts = np.array([analysis.error_counts[kind][name] for kind in kinds], float)
         colour = class_colour(index)
-        axes.barh(range(len(kinds)), counts, left=left, color=colour, height=0.62, label=name)
+        axes.barh(
+            range(len(kinds)),
+            counts,
+            left=left,
+            color=colour,
+            height=0.62,
+            label=legend_label(name),
+        )
         left += counts
     for row, total in enumerate(left):
         axes.annotate(

@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cellseg_mm.reporting import colours
+from cellseg_mm.structures import palette
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -22,31 +22,41 @@ _STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelsize": 9,
-    "axes.edgecolor": colours.MUTED,
-    "axes.labelcolor": colours.INK,
-    "axes.titlecolor": colours.INK,
+    "axes.edgecolor": palette.MUTED,
+    "axes.labelcolor": palette.INK,
+    "axes.titlecolor": palette.INK,
     "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": colours.RULE,
+    "grid.color": palette.RULE,
     "grid.linewidth": 0.6,
-    "text.color": colours.INK,
-    "xtick.color": colours.MUTED,
-    "ytick.color": colours.MUTED,
-    "xtick.labelcolor": colours.INK,
-    "ytick.labelcolor": colours.INK,
+    "text.color": palette.INK,
+    "xtick.color": palette.MUTED,
+    "ytick.color": palette.MUTED,
+    "xtick.labelcolor": palette.INK,
+    "ytick.labelcolor": palette.INK,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.frameon": False,
     "legend.fontsize": 8,
-    "figure.facecolor": colours.PAPER,
-    "savefig.facecolor": colours.PAPER,
+    "figure.facecolor": palette.PAPER,
+    "savefig.facecolor": palette.PAPER,
+    "text.parse_math": False,  # a class may be called "CD3$+$"
     "svg.fonttype": "none",  # text stays text: to be selected, read aloud and coloured
 }
+THEME = {
+    getattr(palette, name): f"--{name.lower()}"
+    for name in (
+        *("INK", "MUTED", "RULE", "PAPER"),
+        *("BLUE", "VERMILION", "GREEN", "PURPLE", "ORANGE", "SKY"),
+    )
+}
+"""Colours of figures that the page replaces, by its CSS variable."""
+
 _REFERENCE = re.compile(r'(\bid="|href="#|url\(#)')
-_COLOUR = re.compile("|".join(colours.THEME))
+_COLOUR = re.compile("|".join(THEME))
 
 
 @contextmanager
@@ -100,7 +110,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _REFERENCE.sub(lambda match: f"{match[1]}{name}-", svg)
-    svg = _COLOUR.sub(lambda match: f"var({colours.THEME[match[0]]})", svg)
+    svg = _COLOUR.sub(lambda match: f"var({THEME[match[0]]})", svg)
     # Width and height in points would keep the figure from shrinking on a phone.
     head, separator, body = svg.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)

@@ -16,9 +16,21 @@ from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.files.rgb_file import read_rgb
-from cellseg_mm.reporting.colours import FOUND, KIND_COLOURS
 from cellseg_mm.reporting.image_files import jpeg_data_uri
 from cellseg_mm.structures.palette import class_colour
+
+FOUND = "found"
+"""What a prediction is that is not an error."""
+
+KIND_COLOURS = {
+    FOUND: "#3fbf56",
+    str(ErrorKind.WRONG_CLASS): "#ff8a00",
+    str(ErrorKind.POOR_OUTLINE): "#ffe14d",
+    str(ErrorKind.DUPLICATE): "#8f6bff",
+    str(ErrorKind.BACKGROUND): "#e8352b",
+    str(ErrorKind.MISSED): "#00c8ff",
+}
+"""Bright: they lie on stained tissue, purple and pink."""
 
 _LONGEST_SIDE = 1600
 _PIXELS_OF_ALL = 9e6

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from cellseg_mm.reporting import colours
 from cellseg_mm.reporting.figure_style import new_figure
-from cellseg_mm.visualization.learning_curves import History, use_log_scale
-
-_LOSSES = {
-    "loss": ("total", colours.INK),
-    "loss_rpn_cls": ("RPN objectness", colours.SKY),
-    "loss_rpn_bbox": ("RPN box", colours.BLUE),
-    "loss_cls": ("class", colours.VERMILION),
-    "loss_bbox": ("box", colours.ORANGE),
-    "loss_mask": ("mask", colours.GREEN),
-}
-_SCORES = {
-    "map": ("segm_mAP", "mAP", colours.BLUE),
-    "ap50": ("segm_mAP_50", "AP50", colours.VERMILION),
-    "ap75": ("segm_mAP_75", "AP75", colours.GREEN),
-}
-_MARK_UP_TO = 40
+from cellseg_mm.visualization.learning_curves import (
+    SCORES,
+    History,
+    draw_learning_rate,
+    draw_losses,
+    draw_score,
+    epoch_axis,
+    start_at_zero,
+)
 
 
 def learning_figures(history: History) -> dict[str, Figure]:
@@ -39,87 +29,52 @@ def learning_figures(history: History) -> dict[str, Figure]:
     """
     figures = {}
     if history.training:
-        figures["learning_rate"] = _learning_rate(history)
-        figures["loss"] = _losses(history)
-    for name, (key, label, colour) in _SCORES.items():
+        figures["learning_rate"], axes = new_figure()
+        draw_learning_rate(axes, history)
+        epoch_axis(axes)
+        figures["loss"], axes = new_figure(height=3.2)
+        if draw_losses(axes, history):
+            axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, -0.2), columnspacing=1)
+        epoch_axis(axes)
+    for key, (label, colour) in SCORES.items():
         if len(history.validation_curve(key)[0]):
-            figures[name] = _score(history, key, label, colour)
+            figures[label.lower()] = _score(history, key, label, colour)
     return figures
 
 
-def best_epoch(history: History) -> float | None:
-    """The epoch of greatest mAP; None without a finite one."""
-    epochs, values = history.validation_curve("segm_mAP")
-    return float(epochs[np.nanargmax(values)]) if np.isfinite(values).any() else None
-
-
-def _learning_rate(history: History) -> Figure:
-    figure, axes = _epoch_figure("Learning rate")
-    # With a decay over the layers, `lr` is that of the first layer; `base_lr` is the recipe's.
-    for key in ("base_lr", "lr"):
-        epochs, values = history.training_curve(key)
-        if len(epochs):
-            _plot(axes, epochs, values, colours.PURPLE)
-            break
-    axes.set_ylim(bottom=0)
-    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
-    return figure
-
-
-def _losses(history: History) -> Figure:
-    figure, axes = _epoch_figure("Training loss", height=3.2)
-    positive = False
-    for key, (label, colour) in _LOSSES.items():
-        epochs, values = history.training_curve(key)
-        if len(epochs):
-            _plot(axes, epochs, values, colour, label, 2.2 if key == "loss" else 1.3)
-            positive |= bool((values > 0).any())
-    if positive:
-        use_log_scale(axes)
-    if axes.lines:
-        axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, -0.2), columnspacing=1)
-    return figure
+def training_facts(history: History) -> dict[str, str]:
+    """Length, best epoch, time and memory of a training, as far as they were logged."""
+    values = {}
+    if history.training:
+        last = history.training[-1]
+        values["Trained"] = f"{last['epoch']:,.0f} epochs, {last['step']:,.0f} iterations"
+    best = history.best_epoch
+    if best is not None:
+        epochs, scores = history.validation_curve("segm_mAP")
+        values["Best epoch"] = f"{best:.0f} (validation mAP {scores[epochs == best][0]:.3f})"
+    times = history.training_curve("time")[1]
+    if times.size:
+        values["Time an iteration"] = f"{np.median(times):.2f} s (median)"
+    memory = history.training_curve("memory")[1]
+    if memory.size:
+        values["GPU memory"] = f"{memory.max() / 1024:.1f} GiB (greatest)"
+    return values
 
 
 def _score(history: History, key: str, label: str, colour: str) -> Figure:
-    figure, axes = _epoch_figure(f"{label} of masks, validation")
-    epochs, values = history.validation_curve(key)
-    _plot(axes, epochs, values, colour)
-    best = best_epoch(history)
-    at_best = values[epochs == best]
-    if best is not None and at_best.size:
-        axes.axvline(best, color=colours.MUTED, linestyle=":", linewidth=1)
-        axes.plot(best, at_best[0], marker="*", markersize=12, color=colour, zorder=3)
+    figure, axes = new_figure()
+    axes.set_title(f"{label} of masks, validation")
+    value, best = draw_score(axes, history, key, colour), history.best_epoch
+    epoch_axis(axes)
+    if value is not None and best is not None:
         # To the side with more room.
         left = best > sum(axes.get_xlim()) / 2
         axes.annotate(
-            f"{at_best[0]:.3f}",
-            (best, at_best[0]),
+            f"{value:.3f}",
+            (best, value),
             xytext=(-8 if left else 8, 6),
             textcoords="offset points",
             ha="right" if left else "left",
         )
-    top = np.nanmax(values, initial=0.0)
-    axes.set_ylim(0, 1.2 * top if top > 0 else 1)
+    start_at_zero(axes, room=1.2)
     return figure
-
-
-def _epoch_figure(title: str, height: float = 2.9) -> tuple[Figure, Axes]:
-    figure, axes = new_figure(height=height)
-    axes.set_title(title)
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return figure, axes
-
-
-def _plot(
-    axes: Axes,
-    x: np.typing.NDArray[np.float64],
-    y: np.typing.NDArray[np.float64],
-    colour: str,
-    label: str = "",
-    width: float = 1.8,
-) -> None:
-    marker = "o" if len(x) <= _MARK_UP_TO else ""
-    axes.plot(x, y, label=label, color=colour, linewidth=width, marker=marker, markersize=3.5)
-    axes.set_xlim(left=0)

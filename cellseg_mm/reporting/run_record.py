@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -55,14 +56,26 @@ class RunRecord:
     Attributes:
         config_name: Path of the dumped config in the work dir; empty without one.
         config_text: The dumped config; empty without one.
-        settings: The settings that readers ask for first, by name.
+        config: Its values, as far as they are literals; empty without one.
         environment: Platform, versions, seed and devices from the log; empty without one.
     """
 
     config_name: str = ""
     config_text: str = ""
-    settings: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that readers ask for first, by name; without those that it lacks."""
+        found = {name: _look_up(self.config, path) for name, path in _SETTINGS}
+        return {name: str(value) for name, value in found.items() if value is not None}
+
+    def data_root(self, split: str) -> Path | None:
+        """The data set that the config reads for a split; None where it does not say."""
+        found = _look_up(self.config, (f"{split}_dataloader", "dataset", "data_root"))
+        found = found or _look_up(self.config, ("data_root",))
+        return Path(found) if isinstance(found, str) else None
 
 
 def read_run_record(work_dir: Path) -> RunRecord:
@@ -85,35 +98,27 @@ def read_run_record(work_dir: Path) -> RunRecord:
         config, log = run / "vis_data" / "config.py", run / f"{run.name}.log"
     text = _text(config)
     name = config.relative_to(work_dir).as_posix() if config and text else ""
-    return RunRecord(name, text, important_settings(text), logged_environment(_text(log)))
+    return RunRecord(name, text, parse_config(text), logged_environment(_text(log)))
 
 
-def important_settings(config_text: str) -> dict[str, str]:
-    """The settings that readers ask for first, from a dumped config that is not run.
+def parse_config(config_text: str) -> dict[str, Any]:
+    """The values of a dumped config, which is not run.
 
     Args:
         config_text: Assignments of literals and `dict(...)` calls, as MMEngine dumps them.
 
     Returns:
-        Value by name; a setting that the config lacks is left out.
+        Value by name, None for one that is no literal; empty if the text is not Python.
     """
     try:
         module = ast.parse(config_text)
     except SyntaxError:
         return {}
-    config = {
+    return {
         node.targets[0].id: _literal(node.value)
         for node in module.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
-    settings = {}
-    for name, path in _SETTINGS:
-        value: Any = config
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
-            settings[name] = str(value)
-    return settings
 
 
 def logged_environment(log: str) -> dict[str, str]:
@@ -166,6 +171,12 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _look_up(config: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
 
 
 def _newest_training(work_dir: Path) -> Path | None:

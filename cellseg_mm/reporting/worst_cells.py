@@ -101,11 +101,11 @@ def draw_worst_cells(
     }
 
 
-def contact_sheet(pictures: Mapping[ErrorKind, Sequence[CellPicture]]) -> Figure | None:
-    """All pictures on one figure, a row for each kind of error; None without any."""
+def contact_sheet(pictures: Mapping[ErrorKind, Sequence[CellPicture]]) -> dict[str, Figure]:
+    """All pictures on one figure, `worst_cells`, a row for each kind; no figure without any."""
     rows = [(kind, row) for kind, row in pictures.items() if row]
     if not rows:
-        return None
+        return {}
     columns = max(len(row) for _, row in rows)
     figure = Figure(figsize=(1.3 + 1.0 * columns, 1.25 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -120,7 +120,7 @@ def contact_sheet(pictures: Mapping[ErrorKind, Sequence[CellPicture]]) -> Figure
             axes.imshow(picture.picture)
             if picture.error.score is not None:
                 axes.set_title(f"{picture.error.score:.2f}", fontsize=7, loc="center", pad=2)
-    return figure
+    return {"worst_cells": figure}
 
 
 def _draw(

@@ -17,26 +17,32 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.atomic_write import atomic_write
+from cellseg_mm.structures.palette import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+)
 
 Record = dict[str, float]
 FloatArray = npt.NDArray[np.float64]
 
-# Colours that the colour-blind can tell apart: Okabe and Ito, "Color Universal Design" (2008).
-_BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-_BLUE, _VERMILION, _PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-
 _LOSSES = {
-    "loss": ("total", _BLACK),
-    "loss_rpn_cls": ("RPN objectness", _SKY),
-    "loss_rpn_bbox": ("RPN box", _BLUE),
-    "loss_cls": ("class", _VERMILION),
-    "loss_bbox": ("box", _ORANGE),
-    "loss_mask": ("mask", _GREEN),
+    "loss": ("total", INK),
+    "loss_rpn_cls": ("RPN objectness", SKY),
+    "loss_rpn_bbox": ("RPN box", BLUE),
+    "loss_cls": ("class", VERMILION),
+    "loss_bbox": ("box", ORANGE),
+    "loss_mask": ("mask", GREEN),
 }
-_SCORES = {
-    "segm_mAP": ("mAP", _BLUE),
-    "segm_mAP_50": ("AP50", _VERMILION),
-    "segm_mAP_75": ("AP75", _GREEN),
+SCORES = {
+    "segm_mAP": ("mAP", BLUE),
+    "segm_mAP_50": ("AP50", VERMILION),
+    "segm_mAP_75": ("AP75", GREEN),
 }
 _STAGE_LOSS = re.compile(r"s\d+\.(?=loss_)")
 _BEST_BY = "segm_mAP"
@@ -86,6 +92,12 @@ class History:
         return np.array([r["step"] for r in records], float), np.array(
             [r[key] for r in records], float
         )
+
+    @property
+    def best_epoch(self) -> float | None:
+        """The epoch of greatest mAP; None without a finite one."""
+        epochs, values = self.validation_curve(_BEST_BY)
+        return float(epochs[np.nanargmax(values)]) if np.isfinite(values).any() else None
 
 
 def read_scalars(work_dir: Path | str) -> History:
@@ -138,18 +150,16 @@ def draw_learning_curves(history: History, path: Path | str) -> None:
     # A figure of its own, without pyplot: that would keep global state in the training process.
     figure = Figure(figsize=(16, 4.8), layout="constrained")
     rate, loss, score = figure.subplots(1, 3)
-    _draw_learning_rate(rate, history)
-    _draw_losses(loss, history)
+    draw_learning_rate(rate, history)
+    if draw_losses(loss, history):
+        loss.legend(frameon=False, ncols=2, fontsize="small")
     _draw_scores(score, history)
     for axes in (rate, loss, score):
-        axes.set_xlabel("epoch")
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        epoch_axis(axes)
         axes.grid(alpha=0.3, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    path = Path(path)
     with atomic_write(path) as unfinished:
-        figure.savefig(unfinished, format=path.suffix.lstrip("."), dpi=120)
+        figure.savefig(unfinished, dpi=120)
 
 
 def _read_run(path: Path) -> History:
@@ -160,7 +170,8 @@ def _read_run(path: Path) -> History:
         if "lr" in record:
             training.append({"epoch": record["step"]} | _sum_stages(record))
         else:
-            scores = {key.rpartition("/")[2]: value for key, value in record.items()}
+            # "coco/segm_mAP"; a class name behind the first slash may have more of them.
+            scores = {key.partition("/")[2] or key: value for key, value in record.items()}
             # A validation outside of a training is logged as that of epoch 0.
             if _BEST_BY in scores and scores["step"] > 0:
                 validation.append(scores)
@@ -185,69 +196,79 @@ def _read_records(path: Path) -> Iterable[Record]:
             continue  # the last line of a run that was killed while it wrote
 
 
-def _draw_learning_rate(axes: Axes, history: History) -> None:
+def draw_learning_rate(axes: Axes, history: History) -> None:
+    """Draw the learning rate over the epochs."""
     axes.set_title("Learning rate")
     # With a decay over the layers, `lr` is that of the first layer; `base_lr` is the recipe's.
     for key in ("base_lr", "lr"):
         epochs, values = history.training_curve(key)
         if len(epochs):
-            _plot(axes, epochs, values, "", _PURPLE)
+            plot_epochs(axes, epochs, values, PURPLE)
             break
-    _start_at_zero(axes)
+    start_at_zero(axes)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
 
 
-def _draw_losses(axes: Axes, history: History) -> None:
+def draw_losses(axes: Axes, history: History) -> bool:
+    """Draw the loss and its terms over the epochs; whether there are any."""
     axes.set_title("Training loss")
     positive = False
     for key, (name, colour) in _LOSSES.items():
         epochs, values = history.training_curve(key)
         if len(epochs):
-            _plot(axes, epochs, values, name, colour, width=2.2 if key == "loss" else 1.4)
+            plot_epochs(axes, epochs, values, colour, name, 2.2 if key == "loss" else 1.4)
             positive |= bool((values > 0).any())
     if positive:
-        use_log_scale(axes)
-    if axes.lines:
-        axes.legend(frameon=False, ncols=2, fontsize="small")
+        # Their terms differ by an order of magnitude.
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    return bool(axes.lines)
 
 
 def _draw_scores(axes: Axes, history: History) -> None:
     axes.set_title("Validation: mask AP, up to 1,000 detections")
-    best: float | None = None
-    epochs, values = history.validation_curve(_BEST_BY)
-    if np.isfinite(values).any():
-        best = float(epochs[np.nanargmax(values)])
-        axes.axvline(best, color="0.5", linestyle=":", linewidth=1.2)
-    for key, (name, colour) in _SCORES.items():
-        epochs, values = history.validation_curve(key)
-        if not len(epochs):
-            continue
-        at_best = values[epochs == best]
-        if best is not None and at_best.size:
-            name = f"{name}  {at_best[0]:.3f}"
-            axes.plot(best, at_best[0], marker="*", markersize=14, color=colour, zorder=3)
-        _plot(axes, epochs, values, name, colour)
-    _start_at_zero(axes)
+    best = history.best_epoch
+    for key, (name, colour) in SCORES.items():
+        value = draw_score(axes, history, key, colour, name)
+        if value is not None:
+            axes.lines[-1].set_label(f"{name}  {value:.3f}")
+    start_at_zero(axes)
     if best is not None:
         axes.legend(title=f"best mAP: epoch {best:g}", frameon=False, loc="best")
 
 
-def _plot(
-    axes: Axes, x: FloatArray, y: FloatArray, label: str, colour: str, width: float = 1.8
+def draw_score(
+    axes: Axes, history: History, key: str, colour: str, label: str = ""
+) -> float | None:
+    """Draw a score over the epochs and mark that of the best mAP; the value there, if any."""
+    epochs, values = history.validation_curve(key)
+    best = history.best_epoch
+    at_best = values[epochs == best]
+    if best is not None and at_best.size:
+        axes.axvline(best, color=MUTED, linestyle=":", linewidth=1)
+        axes.plot(best, at_best[0], marker="*", markersize=13, color=colour, zorder=3)
+    plot_epochs(axes, epochs, values, colour, label)
+    return float(at_best[0]) if at_best.size else None
+
+
+def plot_epochs(
+    axes: Axes, x: FloatArray, y: FloatArray, colour: str, label: str = "", width: float = 1.8
 ) -> None:
+    """Draw a line over the epochs, with points where they are few."""
     marker = "o" if len(x) <= _MARK_UP_TO else ""
-    axes.plot(x, y, label=label, color=colour, linewidth=width, marker=marker, markersize=4)
+    axes.plot(x, y, label=label, color=colour, linewidth=width, marker=marker, markersize=3.5)
 
 
-def _start_at_zero(axes: Axes) -> None:
+def epoch_axis(axes: Axes) -> None:
+    """Let the x axis count epochs from 0; to be called when all is drawn."""
+    axes.set_xlabel("epoch")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def start_at_zero(axes: Axes, room: float = 1.1) -> None:
     """Let the y axis begin at 0, with some room above the highest value (none may be negative)."""
     highest = axes.dataLim.y1
-    axes.set_ylim(0, 1.1 * highest if np.isfinite(highest) and highest > 0 else 1)
-
-
-def use_log_scale(axes: Axes) -> None:
-    """A logarithmic axis for losses: their terms differ by an order of magnitude."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(0, room * highest if np.isfinite(highest) and highest > 0 else 1)

@@ -15,9 +15,8 @@ from mmengine.runner import Runner, set_random_seed
 
 from cellseg_mm.structures.cell_crops import cells_from_planes
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.palette import class_palette
 from cellseg_mm.structures.planes import InstanceCrop, read_planes
-
-_GREY = ((90, 90, 90),)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,8 @@ def loads_bgr(config: Config) -> bool:
 
 def class_colours(dataset: Any) -> tuple[tuple[str, ...], Sequence[tuple[int, int, int]]]:
     """Names and RGB colours of a data set's classes."""
-    return tuple(dataset.metainfo["classes"]), dataset.metainfo.get("palette") or _GREY
+    classes = tuple(dataset.metainfo["classes"])
+    return classes, dataset.metainfo.get("palette") or class_palette(len(classes))
 
 
 def _sample(image: Any, data_sample: Any, dataset: Any, bgr: bool) -> LoaderSample:

@@ -5,8 +5,8 @@ import shutil
 import textwrap
 
 import pytest
+from filelock import FileLock
 
-from cellseg_mm.ablation.child_process import exclusive
 from cellseg_mm.ablation.ladder import Ladder, Row
 from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
 
@@ -191,15 +191,15 @@ def test_nothing_that_can_be_run(run):
         run(row("a", "max_epoch=3"))
 
 
-def test_two_processes_do_not_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("cellseg_mm.ablation.child_process._PATIENCE", 0)
+def test_two_processes_do_not_share_a_folder(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("cellseg_mm.ablation.run_ladder._PATIENCE", 0)
+    (tmp_path / "out").mkdir()
 
     with (
-        exclusive(tmp_path),
-        pytest.raises(ValueError, match="Another process"),
-        exclusive(tmp_path),
+        FileLock(tmp_path / "out" / ".lock"),
+        pytest.raises(ValueError, match="Another process is running the ablation"),
     ):
-        pass
+        run(row("a"))
 
 
 def test_the_record_says_what_was_run(run, tmp_path):

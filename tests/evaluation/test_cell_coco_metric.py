@@ -527,3 +527,19 @@ def test_arguments_are_checked(tmp_path):
     broken.write_text("[]")
     with pytest.raises(ValueError, match="not a COCO file"):
         CellCocoMetric(str(broken))
+
+
+def test_a_class_called_50_is_not_the_ap_at_50(tmp_path):
+    masks = [rectangle(40, x, 0, 10, 10) for x in (0, 15, 30)]
+    truth = make_truth(1, 40, [(1, 0, masks[0], 0), (1, 1, masks[1], 0), (1, 2, masks[2], 0)])
+    names = ("a", "50", "50_a")
+    truth["categories"] = [c | {"name": n} for c, n in zip(CATEGORIES, names, strict=True)]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    metric = CellCocoMetric(str(tmp_path / "truth.json"), metric="segm", classwise=True)
+    metric.dataset_meta = {"classes": names}
+    metric.process({}, make_samples(1, [(1, 0, masks[0], 0.9)]))  # only the first is found
+    found = metric.evaluate(1)
+
+    assert found["coco/segm_mAP_50"] == pytest.approx(1 / 3)
+    assert found["coco/segm_mAP_a"] == found["coco/segm_mAP_50_class_a"] == 1
+    assert found["coco/segm_mAP_class_50"] == found["coco/segm_mAP_50_a"] == 0

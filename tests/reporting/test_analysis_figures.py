@@ -4,9 +4,15 @@ import re
 
 import numpy as np
 
-from cellseg_mm.reporting import colours
 from cellseg_mm.reporting.analysis_figures import bin_label, shares_of_truth
-from cellseg_mm.reporting.figure_style import figure_style, inline_svg, new_figure, write_figures
+from cellseg_mm.reporting.figure_style import (
+    THEME,
+    figure_style,
+    inline_svg,
+    new_figure,
+    write_figures,
+)
+from cellseg_mm.structures.palette import BLUE
 
 
 def test_bin_labels_name_whole_numbers():
@@ -23,7 +29,7 @@ def test_shares_of_truth():
 
 def draw():
     figure, axes = new_figure()
-    axes.plot([0, 1], [0, 1], color=colours.BLUE, label="a")
+    axes.plot([0, 1], [0, 1], color=BLUE, label="a")
     axes.set_ylim(0, 0.5)  # clips
     axes.set_title("Title")
     return figure
@@ -40,7 +46,7 @@ def test_inline_figures_follow_the_page():
     assert not re.search(r' (width|height)="', head)
     assert "var(--blue)" in svg
     assert "var(--ink)" in svg
-    assert not any(colour in svg for colour in colours.THEME)
+    assert not any(colour in svg for colour in THEME)
     ids, others = (set(re.findall(r'\bid="([^"]+)"', s)) for s in (svg, other))
     assert ids
     assert not ids & others
@@ -55,5 +61,5 @@ def test_files_of_a_figure(tmp_path):
 
     assert (tmp_path / "line.png").read_bytes().startswith(b"\x89PNG")
     text = (tmp_path / "line.svg").read_text()
-    assert colours.BLUE in text
+    assert BLUE in text
     assert "var(" not in text

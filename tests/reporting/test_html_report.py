@@ -1,5 +1,6 @@
 """The page in a browser: it loads by itself, and its controls work by mouse and keyboard."""
 
+import json
 import re
 
 import pytest
@@ -59,6 +60,81 @@ def test_an_error_leaves_nothing_behind(prepared, tmp_path):
         write_report(ReportOptions(prepared / "predictions.json", prepared, "test"), out)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def write_predictions(path, prepared, keep):
+    records = json.loads((prepared / "predictions.json").read_text())
+    path.write_text(json.dumps([record for record in records if keep(record)]))
+    return path
+
+
+@pytest.mark.parametrize("kept", [(2,), ()], ids=["no prediction of a class", "none at all"])
+def test_a_class_without_predictions_has_ap_0(prepared, tmp_path, kept):
+    path = write_predictions(tmp_path / "p.json", prepared, lambda r: r["category_id"] in kept)
+    write_report(ReportOptions(path, prepared, samples=5), tmp_path / "r.html")
+
+    row = re.search(r'<tr><th scope="row">round</th>.*?</tr>', (tmp_path / "r.html").read_text())
+    # True cells, predicted cells, AP, AP50, PQ+, F1.
+    numbers = re.findall(r"<td>([^<]*)", row[0])
+    assert numbers[:6] == ["6", "0", "0.000", "0.000", "0.000", "0.000"]
+    assert (figures_folder(tmp_path / "r.html") / "precision_recall.png").is_file()
+
+
+NAMES = ("CD3$^$ <high>", "_2/3 mitosis")
+
+
+def test_names_of_classes_are_text(prepared, tmp_path):
+    data = tmp_path / "data"
+    (data / "annotations").mkdir(parents=True)
+    (data / "images").symlink_to(prepared / "images")
+    content = json.loads((prepared / "annotations" / "val.json").read_text())
+    for category, name in zip(content["categories"], NAMES, strict=True):
+        category["name"] = name
+    (data / "annotations" / "val.json").write_text(json.dumps(content))
+    out = tmp_path / "r.html"
+    write_report(ReportOptions(prepared / "predictions.json", data, samples=5), out)
+
+    html = out.read_text()
+    assert '<th scope="row">CD3$^$ &lt;high&gt;</th>' in html
+    for figure in ("precision_recall", "confusion_matrix", "error_breakdown", "ap_by_size"):
+        svg = (figures_folder(out) / f"{figure}.svg").read_text()
+        for name in NAMES:
+            assert name.replace("<", "&lt;").replace(">", "&gt;") in svg, figure
+
+
+def test_a_folder_of_somebody_else_is_kept(prepared, tmp_path):
+    (tmp_path / "paper_figures").mkdir()
+    (tmp_path / "paper_figures" / "fig1.tex").write_text("mine")
+    options = ReportOptions(prepared / "predictions.json", prepared, samples=5)
+
+    with pytest.raises(ValueError, match=r"paper_figures would be replaced, but holds fig1\.tex"):
+        write_report(options, tmp_path / "paper.html")
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["paper_figures", "fig1.tex"]
+    write_report(options, tmp_path / "other.html")
+    write_report(options, tmp_path / "other.html")  # ours is replaced
+
+
+def test_the_data_are_those_of_the_run(prepared, tmp_path):
+    work_dir = tmp_path / "run"
+    work_dir.mkdir()
+    (work_dir / "config.py").write_text(f"data_root = {str(prepared)!r}\n")
+    options = ReportOptions(prepared / "predictions.json", None, work_dir=work_dir, samples=5)
+    write_report(options, tmp_path / "r.html")
+    assert f"(val of {prepared})" in (tmp_path / "r.html").read_text()
+
+    (work_dir / "config.py").write_text("data_root = '/moved/away'\n")
+    with pytest.raises(ValueError, match=r"/moved/away, which config\.py .* say with --data"):
+        write_report(options, tmp_path / "r.html")
+
+
+def test_a_work_dir_without_logs_is_said(prepared, tmp_path):
+    options = ReportOptions(prepared / "predictions.json", prepared, work_dir=tmp_path, samples=5)
+    write_report(options, tmp_path / "r.html")
+
+    html = (tmp_path / "r.html").read_text()
+    assert "holds no training logs: the learning curves are left out" in html
+    assert "The work dir holds no dumped config." in html
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import pytest
 
-from cellseg_mm.reporting.learning_figures import learning_figures
-from cellseg_mm.reporting.sections import training_facts, training_section
+from cellseg_mm.reporting.learning_figures import learning_figures, training_facts
 from cellseg_mm.visualization.learning_curves import History
 
 TRAINING = [
@@ -39,11 +38,3 @@ def test_the_training_in_numbers():
         "Time an iteration": "1.50 s (median)",
         "GPU memory": "2.0 GiB (greatest)",
     }
-
-
-def test_a_work_dir_without_logs_is_said(tmp_path):
-    from cellseg_mm.reporting.run_record import RunRecord
-
-    html = training_section(History(), {}, RunRecord(), "runs/x")
-
-    assert "runs/x holds no training logs: the learning curves are left out" in html

@@ -1,12 +1,14 @@
 """Config and log of a work dir, read without running anything."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from cellseg_mm.reporting.run_record import (
-    important_settings,
+    RunRecord,
     logged_environment,
+    parse_config,
     read_run_record,
 )
 
@@ -47,7 +49,7 @@ Runtime environment:
 
 
 def test_settings_of_a_config():
-    assert important_settings(CONFIG) == {
+    assert RunRecord(config=parse_config(CONFIG)).settings == {
         "Detector": "MaskRCNN",
         "Backbone": "mmpretrain.ConvNeXt",
         "Backbone size": "base",
@@ -63,7 +65,18 @@ def test_settings_of_a_config():
 
 
 def test_a_broken_config_has_no_settings():
-    assert important_settings("model = dict(") == {}
+    assert parse_config("model = dict(") == {}
+    assert RunRecord().settings == {}
+
+
+def test_data_of_a_config():
+    record = RunRecord(config=parse_config(CONFIG))
+    assert record.data_root("val") == Path("data/cell/")
+    # A loader that reads elsewhere wins.
+    other = CONFIG + "val_dataloader = dict(dataset=dict(data_root='other'))"
+    record = RunRecord(config=parse_config(other))
+    assert (record.data_root("val"), record.data_root("test")) == (Path("other"), Path("data/cell"))
+    assert RunRecord().data_root("val") is None
 
 
 def test_environment_of_a_log():

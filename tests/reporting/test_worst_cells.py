@@ -64,5 +64,5 @@ def test_outlines_of_truth_and_prediction(prepared: Path):
         picture = pictures[kind][0].picture
         assert picture.shape == (144, 144, 3)
         assert (has(picture, TRUTH_COLOUR), has(picture, PREDICTION_COLOUR)) == (truth, prediction)
-    assert contact_sheet(pictures) is not None
-    assert contact_sheet({kind: [] for kind in ErrorKind}) is None
+    assert list(contact_sheet(pictures)) == ["worst_cells"]
+    assert contact_sheet({kind: [] for kind in ErrorKind}) == {}

@@ -49,10 +49,10 @@ def test_report(run_python, data, tmp_path):
     split = record["splits"]["train"]
     assert split["tissue"] == [200, 200, 200]
     cells = split["classes"]["lymphocyte"]
-    assert (cells["cells"], cells["images"], cells["touching"]) == (2, 1, 0.5)
+    assert (cells["instances"], cells["images"], cells["touching"]) == (2, 1, 0.5)
     assert cells["colour"] == [20, 50, 100]
     assert cells["area"]["median"] == 64
-    assert split["classes"]["all"]["touching"] == pytest.approx(2 / 3, abs=1e-4)
+    assert split["all_classes"]["touching"] == pytest.approx(2 / 3, abs=1e-4)
     assert split["classes"]["macrophage"]["area"] is None
     # Anchors of 16 px at multiples of 4 px: the first box fits exactly, an 8 px box lies inside of
     # one (64 / 256).

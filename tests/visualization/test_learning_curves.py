@@ -49,6 +49,13 @@ def write_run(work_dir: Path, start: str, records: list[dict[str, Any]], tail: s
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
 
 
+def test_a_class_name_with_a_slash_is_no_other_score(tmp_path: Path) -> None:
+    scores = {"coco/segm_mAP": 0.5, "coco/segm_mAP_x/segm_mAP": 0.25, "step": 1}
+    write_run(tmp_path, "20250101_000000", [train_record(1, 10, loss=1.0), scores])
+
+    assert read_scalars(tmp_path).validation_curve("segm_mAP")[1].tolist() == [0.5]
+
+
 def test_one_run(tmp_path: Path) -> None:
     write_run(tmp_path, "20250101_000000", run_records(1, 60, loss=1.0))
     history = read_scalars(tmp_path)

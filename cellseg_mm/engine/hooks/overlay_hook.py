@@ -16,10 +16,9 @@ from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.files.rgb_file import read_rgb, write_rgb
 from cellseg_mm.structures.cell_crops import cells_from_planes
 from cellseg_mm.structures.mask_runs import MaskRuns
+from cellseg_mm.structures.palette import class_palette
 from cellseg_mm.structures.planes import read_planes
 from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
-
-_GREY = [(90, 90, 90)]
 
 
 @HOOKS.register_module()
@@ -105,7 +104,9 @@ class OverlayHook(Hook):
         panels = [_prediction_panel(output, image.shape[0], image.shape[1], self.score_thr)]
         if "label_path" in sample:
             panels.insert(0, _truth_panel(sample))
-        return overlay_picture(image, panels, metainfo["classes"], metainfo.get("palette") or _GREY)
+        classes = metainfo["classes"]
+        palette = metainfo.get("palette") or class_palette(len(classes))
+        return overlay_picture(image, panels, classes, palette)
 
 
 def _truth_panel(sample: dict[str, Any]) -> Panel:

@@ -17,7 +17,8 @@ from cellseg_mm.analysis.anchor_fit import (
     square_levels,
 )
 from cellseg_mm.analysis.configured_anchors import configured_levels, network_scale
-from cellseg_mm.analysis.dataset_statistics import SplitTable
+from cellseg_mm.analysis.split_tables import BOX, SplitTable
+from cellseg_mm.files.markdown_table import markdown_table
 
 _STRIDES = (4, 8, 16, 32, 64)
 _SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0)
@@ -25,7 +26,7 @@ _RATIO_SETS = ((1.0,), (0.5, 1.0, 2.0))
 _CLUSTERS = (3, 5, 9)
 
 
-def anchor_report(table: SplitTable, config: Config | None) -> dict[str, Any]:
+def anchor_coverage(table: SplitTable, config: Config | None) -> dict[str, Any]:
     """Fit anchors to a split's boxes.
 
     Args:
@@ -42,8 +43,9 @@ def anchor_report(table: SplitTable, config: Config | None) -> dict[str, Any]:
         ValueError: The config has no anchors.
     """
     scales, padded = _network_sizes(table, config)
-    boxes = table.boxes * scales[table.images][:, None]
-    sizes = padded[table.images]
+    image = table.cells["image"].to_numpy(int)
+    boxes = table.cells[BOX].to_numpy(float) * scales[image][:, None]
+    sizes = padded[image]
     sides = boxes[:, 2:] - boxes[:, :2]
     clusters = []
     for count in _CLUSTERS:
@@ -58,60 +60,65 @@ def anchor_report(table: SplitTable, config: Config | None) -> dict[str, Any]:
         for ratios in _RATIO_SETS
         for scale in _SCALES
     ]
-    report: dict[str, Any] = {"clusters": clusters, "scales": tried, "configured": None}
+    coverage: dict[str, Any] = {"clusters": clusters, "scales": tried, "configured": None}
     if config is not None:
         levels = configured_levels(config)
         ious = best_anchor_ious(boxes, sizes, levels)
-        report["configured"] = {
+        coverage["configured"] = {
             "config": config.filename,
             "sides": _level_sides(levels),
             "all": _recall(ious),
             "classes": {
-                name: _recall(ious[table.labels == label])
+                name: _recall(ious[table.cells["label"] == label])
                 for label, name in enumerate(table.classes)
             },
         }
-    return report
+    return coverage
 
 
-def anchor_markdown(report: Mapping[str, Any]) -> str:
-    """The report as Markdown."""
-    lines = ["## Anchors", "", "Recall: share of the boxes of the training split that overlap with"]
-    lines[-1] += " some anchor of the grid by at least that IoU, at the network's input size."
-    found = report["configured"]
-    if found is not None:
-        lines += ["", f"Configured in {found['config']} (sides {found['sides']} px):", ""]
-        lines += [
-            "| class | boxes | IoU ≥ 0.5 | IoU ≥ 0.7 | mean IoU |",
-            "|---|---:|---:|---:|---:|",
-        ]
-        lines += [_recall_line(name, r) for name, r in found["classes"].items()]
-        lines += [_recall_line("all", found["all"])]
-    lines += ["", "One scale on the strides 4, 8, 16, 32, 64:", ""]
-    lines += [
-        "| scale, ratios | boxes | IoU ≥ 0.5 | IoU ≥ 0.7 | mean IoU |",
-        "|---|---:|---:|---:|---:|",
+def anchor_markdown(coverage: Mapping[str, Any]) -> str:
+    """The coverage as Markdown."""
+    numbers = ["boxes", "IoU ≥ 0.5", "IoU ≥ 0.7", "mean IoU"]
+    parts = [
+        "## Anchors",
+        "Recall: share of the boxes of the training split that overlap with some anchor of the "
+        "grid by at least that IoU, at the network's input size.",
     ]
-    best = max((r["mean_iou"] or 0 for r in report["scales"]), default=0)
-    for r in report["scales"]:
+    found = coverage["configured"]
+    if found is not None:
+        rows = [*found["classes"].items(), ("all", found["all"])]
+        parts += [
+            f"Configured in {found['config']} (sides {found['sides']} px):",
+            markdown_table(["class", *numbers], [_recall_row(*row) for row in rows], numbers=True),
+        ]
+    best = max((r["mean_iou"] or 0 for r in coverage["scales"]), default=0)
+    rows = []
+    for r in coverage["scales"]:
         mark = " (best)" if r["mean_iou"] == best else ""
-        name = f"{r['scale']:g}, {'/'.join(f'{ratio:g}' for ratio in r['ratios'])}{mark}"
-        lines.append(_recall_line(name, r))
-    lines += ["", "Clusters of box sizes (k-means with the distance 1 − IoU):", ""]
-    lines += ["| width × height, px | mean IoU |", "|---|---:|"]
-    for cluster in report["clusters"]:
-        sizes = ", ".join(f"{w:g}×{h:g}" for w, h in cluster["anchors"]) or "–"
-        lines.append(f"| {sizes} | {_number(cluster['mean_iou'])} |")
-    return "\n".join(lines) + "\n"
+        rows.append((f"{r['scale']:g}, {'/'.join(f'{v:g}' for v in r['ratios'])}{mark}", r))
+    clusters = [
+        [", ".join(f"{w:g}×{h:g}" for w, h in c["anchors"]) or "–", _number(c["mean_iou"])]
+        for c in coverage["clusters"]
+    ]
+    parts += [
+        "One scale on the strides 4, 8, 16, 32, 64:",
+        markdown_table(
+            ["scale, ratios", *numbers], [_recall_row(*row) for row in rows], numbers=True
+        ),
+        "Clusters of box sizes (k-means with the distance 1 − IoU):",
+        markdown_table(["width × height, px", "mean IoU"], clusters, numbers=True),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _network_sizes(
     table: SplitTable, config: Config | None
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Scale (I,) and padded size (I, 2) of each image at the network's input."""
+    image_sizes = table.images[["width", "height"]].to_numpy(int)
     if config is None:
-        return np.ones(len(table.image_sizes)), -(-table.image_sizes // 32) * 32
-    found = [network_scale(config, int(w), int(h)) for w, h in table.image_sizes]
+        return np.ones(len(image_sizes)), -(-image_sizes // 32) * 32
+    found = [network_scale(config, int(w), int(h)) for w, h in image_sizes]
     return np.array([scale for scale, _ in found]), np.array([size for _, size in found])
 
 
@@ -132,9 +139,9 @@ def _level_sides(levels: Sequence[AnchorLevel]) -> str:
     return ", ".join("/".join(f"{s:.0f}" for s in np.unique(np.round(level))) for level in sides)
 
 
-def _recall_line(name: str, r: Mapping[str, Any]) -> str:
-    numbers = " | ".join(_number(r[key]) for key in ("recall_50", "recall_70", "mean_iou"))
-    return f"| {name} | {r['boxes']:,} | {numbers} |"
+def _recall_row(name: str, r: Mapping[str, Any]) -> list[str]:
+    shares = [_number(r[key]) for key in ("recall_50", "recall_70", "mean_iou")]
+    return [name, f"{r['boxes']:,}", *shares]
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,74 @@
+"""A folder of generated files that is replaced as a whole, and only if nothing else is in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cellseg_mm.errors import UserError
+
+MANIFEST = "written-by-cellseg-mm.json"
+"""Lists the files of the folder: what it does not list is somebody else's."""
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Give a scratch folder that takes the place of `target` when the block ends without an error.
+
+    After an error `target` is as it was.
+
+    Args:
+        target: Folder to make; absent, empty, or what this function made before. The folder above
+            it exists.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        ValueError: `target` holds what this function did not write.
+    """
+    _refuse_others(target)
+    holder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        # mkdtemp makes a private folder; the one inside gets the ordinary permissions.
+        scratch, old = holder / "new", holder / "old"
+        scratch.mkdir()
+        yield scratch
+        listed = json.dumps({"files": sorted(_files(scratch))}, indent=1)
+        (scratch / MANIFEST).write_text(listed + "\n", encoding="utf-8")
+        _refuse_others(target)
+        if target.exists():
+            target.rename(old)
+        try:
+            scratch.rename(target)
+        except BaseException:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def _refuse_others(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UserError(f"{target} exists and is not a folder: choose another name with --out.")
+    if not target.is_dir():
+        return
+    try:
+        listed = json.loads((target / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = []
+    others = sorted(_files(target) - {*listed, MANIFEST})
+    if others:
+        raise UserError(
+            f"The folder {target} would be replaced, but holds {others[0]}, which was not written "
+            "by an earlier run: move that away, or choose another name with --out."
+        )
+
+
+def _files(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
