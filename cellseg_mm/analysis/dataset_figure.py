@@ -92,8 +92,14 @@ def _draw_histogram(
         chosen = values[shown & (labels == label)]
         if len(chosen):
             weights = np.full(len(chosen), 1 / len(chosen))
-            look = {"histtype": "step", "color": class_colour(label), "label": legend_label(name)}
-            axes.hist(chosen, bins, weights=weights, **look)
+            axes.hist(
+                chosen,
+                bins,
+                weights=weights,
+                histtype="step",
+                color=class_colour(label),
+                label=legend_label(name),
+            )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
