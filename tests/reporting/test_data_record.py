@@ -10,9 +10,11 @@ from cellseg_mm.reporting.data_record import part_statistics, read_data_record
 
 def test_a_part_by_hand():
     content = {
-        "images": [{"id": 1, "patient": "p"}, {"id": 2, "patient": "q"}, {"id": 3, "patient": "p"}],
+        "images": [
+            {"id": i, "height": 9, "width": 9, "patient": p} for i, p in enumerate("pqp", start=1)
+        ],
         "annotations": [
-            {"id": n, "image_id": i, "category_id": c, "area": a}
+            {"id": n, "image_id": i, "category_id": c, "area": a, "bbox": [0, 0, 1, 1]}
             for n, (i, c, a) in enumerate([(1, 1, 10), (1, 1, 20), (1, 1, 60), (2, 1, 30)], 1)
         ],
         "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
