@@ -12,7 +12,10 @@ CATEGORIES = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 
 def part(images, annotations):
     return {
-        "images": [{"id": i, "file_name": f"train/{name}.png"} for i, name in images],
+        "images": [
+            {"id": i, "file_name": f"train/{name}.png", "height": 9, "width": 9}
+            for i, name in images
+        ],
         "annotations": [
             {"id": n, "image_id": i, "category_id": c}
             for n, (i, c) in enumerate(annotations, start=1)
