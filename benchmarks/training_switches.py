@@ -2,8 +2,8 @@
 
 python benchmarks/training_switches.py [--side S] [--cells N] [--steps N]
 
-The model is the report's ConvNeXt-Base from scratch, batch 2. Each switch runs in a process of its
-own. Memory is the device's on a GPU, and the rise of the process's resident set on a CPU.
+The model is the reference's ConvNeXt-Base from scratch, batch 2. Each switch runs in a process of
+its own. Memory is the device's on a GPU, and the rise of the process's resident set on a CPU.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Switch(NamedTuple):
 SWITCHES = (
     Switch("default", ""),
     Switch("bfloat16", "--amp", bf16=True),
-    Switch("channels last", "custom_hooks.3.channels_last=True", channels_last=True),
-    Switch("compiled backbone", "custom_hooks.3.compile=True", compile=True),
+    Switch("channels last", "default_hooks.backbone_speed.channels_last=True", channels_last=True),
+    Switch("compiled backbone", "default_hooks.backbone_speed.compile=True", compile=True),
     Switch("gradient checkpointing", "model.backbone.with_cp=True", checkpointing=True),
     Switch(
         "gradient accumulation",

@@ -1,4 +1,4 @@
-# The report's recipe with its Albumentations pipeline.
+# The reference with its Albumentations pipeline.
 _base_ = ["mask-rcnn_convnext-b_fpn_cell.py"]
 
 # Verbatim, but for its last two steps, which run elsewhere with the same result: Normalize(mean=0,
@@ -28,7 +28,7 @@ albu_transforms = [
         transforms=[
             dict(type="ElasticTransform", alpha=120, sigma=6),
             dict(type="GridDistortion"),
-            # A limit of 2 is extreme: it is kept because this config reproduces the report.
+            # A limit of 2 is extreme: it is kept because this config reproduces the reference.
             dict(type="OpticalDistortion", distort_limit=2),
         ],
         p=0.5,
@@ -36,9 +36,8 @@ albu_transforms = [
 ]
 
 train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadCellLabels"),
-    dict(type="Resize", scale_factor=1.0, keep_ratio=True),
+    *_base_.load_cells,
+    _base_.keep_size,
     dict(type="AlbuLabelMaps", transforms=albu_transforms),
     dict(type="PackDetInputs"),
 ]

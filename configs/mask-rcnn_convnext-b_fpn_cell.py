@@ -1,22 +1,6 @@
-# The report's recipe: ConvNeXt-Base, lr 3e-4.
-_base_ = ["mask-rcnn_r50_fpn_cell.py"]
+# The reference: ConvNeXt-Base, lr 3e-4, no stochastic depth.
+_base_ = ["_base_/models/mask-rcnn_convnext-b_fpn.py", "_base_/recipes/reference.py"]
 
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type="mmpretrain.ConvNeXt",
-        arch="base",
-        out_indices=[0, 1, 2, 3],
-        drop_path_rate=0.0,
-        layer_scale_init_value=1e-6,
-        gap_before_final_norm=False,
-        init_cfg=dict(
-            type="BackboneWeights",
-            checkpoint="https://mmassets.onedl.ai/mmclassification/v0/convnext/"
-            "convnext-base_32xb128_in1k_20221207-fbdb5eb9.pth",
-        ),
-    ),
-    neck=dict(in_channels=[128, 256, 512, 1024]),
-)
+model = dict(backbone=dict(drop_path_rate=0.0))
 
 optim_wrapper = dict(optimizer=dict(lr=3e-4))

@@ -1,14 +1,4 @@
-# The recipe for dense cells with ConvNeXt-V2, pretrained by FCMAE and the labels of ImageNet-1k.
-# The licence of these weights (CC-BY-NC) does not allow commercial use.
-_base_ = ["mask-rcnn_convnext-b_fpn_dense-cell.py"]
+# The recipe for dense cells with ConvNeXt-V2, whose weights are for non-commercial use.
+_base_ = ["_base_/models/mask-rcnn_convnext-v2-b_fpn.py", "_base_/recipes/dense.py"]
 
-model = dict(
-    backbone=dict(
-        use_grn=True,
-        layer_scale_init_value=0.0,
-        init_cfg=dict(
-            checkpoint="https://mmassets.onedl.ai/mmclassification/v0/convnext-v2/"
-            "convnext-v2-base_fcmae-pre_3rdparty_in1k_20230104-00a70fa4.pth",
-        ),
-    ),
-)
+model = _base_.dense_model

@@ -1,6 +1,6 @@
 """Run an ablation and write its tables.
 
-    python tools/ablate.py configs/ablations/report.yaml --out work_dirs/ladder [--data DIR]
+    python tools/ablate.py configs/ablations/reference.yaml --out work_dirs/ladder [--data DIR]
 
 Trains and tests each row of the file over its folds and seeds, whatever of it is missing in OUT,
 and writes table.md, table.csv and table.tex there. A row with `weights_of` is only tested, with the
@@ -29,6 +29,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--data", metavar="DIR", help="prepared data set (default: that of the file or configs)"
     )
+    parser.add_argument("--folds", help="instead of the file's: a number, or a split file's path")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, metavar="SEED", help="instead of the file's"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides of all rows, such as metainfo.classes=cell",
+    )
     return parser.parse_args()
 
 
@@ -47,7 +58,8 @@ def main() -> int:
         print(line, flush=True)
 
     with exit_with_a_sentence():
-        ladder = read_ladder(args.file)
+        folds = int(args.folds) if str(args.folds).isdigit() else args.folds
+        ladder = read_ladder(args.file, folds, args.seeds, args.cfg_options)
 
         def on_change(results: Sequence[RunResult]) -> None:
             write_tables(build_tables(ladder.title, results), results, args.out)

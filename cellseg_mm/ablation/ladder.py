@@ -2,7 +2,7 @@
 
 It is YAML::
 
-    title: The report's ladder
+    title: The reference's ladder
     data: data/cell/            # prepared data set; default: what the configs say
     folds: 5                    # k, or splits/5-folds_seed-0.json; default: the prepared split
     seeds: [0, 1, 2]            # default: [0]
@@ -82,8 +82,19 @@ class Ladder:
     data: str | None
 
 
-def read_ladder(path: Path | str) -> Ladder:
+def read_ladder(
+    path: Path | str,
+    folds: int | str | None = None,
+    seeds: Sequence[int] | None = None,
+    options: Sequence[str] = (),
+) -> Ladder:
     """Read an ablation file and check it.
+
+    Args:
+        path: The file.
+        folds: Instead of the file's.
+        seeds: Instead of the file's.
+        options: ``KEY=VALUE`` overrides of all rows, after the file's and before a row's own.
 
     Raises:
         ValueError: The file is absent, not YAML, or not an ablation file; the message says where.
@@ -98,13 +109,15 @@ def read_ladder(path: Path | str) -> Ladder:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML ({error}).") from error
     try:
-        return _ladder(content, title=path.stem)
+        instead = {"folds": folds, "seeds": seeds and list(seeds)}
+        return _ladder(content, {k: v for k, v in instead.items() if v}, options, path.stem)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _ladder(content: Any, title: str) -> Ladder:
+def _ladder(content: Any, instead: Mapping[str, Any], options: Sequence[str], title: str) -> Ladder:
     _check_keys(content, {"title", "data", "folds", "seeds", "overrides", "rows"}, "the file")
+    content = {**content, **instead}
     seeds = content.get("seeds", [0])
     if (
         not isinstance(seeds, list)
@@ -121,7 +134,7 @@ def _ladder(content: Any, title: str) -> Ladder:
     data = content.get("data")
     if not (data is None or isinstance(data, str)):
         raise UserError(f"`data` is {data!r}; write the path of a prepared data set.")
-    common = _options(content.get("overrides"), "`overrides`")
+    common = (*_options(content.get("overrides"), "`overrides`"), *options)
     records = content.get("rows")
     if not isinstance(records, list) or not records:
         raise UserError("`rows` must be a list of at least one row.")

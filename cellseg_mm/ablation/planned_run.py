@@ -127,7 +127,7 @@ def plan_run(
     config.train_dataloader.persistent_workers = False  # see ExactResumeHook
     config.setdefault("custom_imports", {"imports": [], "allow_failed_imports": False})
     config.custom_imports.imports = [*config.custom_imports.imports, *_HOOKS.values()]
-    config.custom_hooks = [*config.get("custom_hooks", []), *({"type": name} for name in _HOOKS)]
+    config.setdefault("default_hooks", {}).update({name: {"type": name} for name in _HOOKS})
 
     name = f"seed-{seed}_{identity[:10]}"
     if fold is not None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import albumentations
+import mmcv.ops
+import torch
 from mmengine.config import Config
 from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.runs.option_value import value_for
+from cellseg_mm.runs.spread_setting import SPREAD, spread_setting
 
 # What the runner reads from a config though no base file has to set it.
 _RUNNER_KEYS = {"work_dir", "load_from", "resume", "auto_scale_lr", "find_unused_parameters"}
@@ -20,31 +25,40 @@ _PART_KEYS = {
     "optim_wrapper": {"constructor", "paramwise_cfg"},
     "randomness": {"seed", "deterministic", "diff_rank_seed"},
     "metainfo": {"classes", "palette"},
-    "default_hooks": {"visualization"},
-    "nms": {"method", "sigma", "min_score"},
+    "nms": {"split_thr", "max_num"},  # what mmcv's batched_nms takes out of its nms_cfg
+    "clip_grad": {"type"},
 }
 
 
-def apply_overrides(config: Config, overrides: Mapping[str, Any]) -> None:
+def apply_overrides(config: Config, options: Sequence[str]) -> None:
     """Merge ``--cfg-options`` into a config, in place.
 
-    A key must exist in the config, or be an argument of the class that the config builds there.
-    MMEngine by itself adds any key, so a misspelt one changes nothing and nobody is told.
+    A key must exist in the config, or be an argument of the class or function that it goes to.
+    MMEngine by itself adds any key, so a misspelt one changes nothing and nobody is told. The
+    settings of :mod:`spread_setting` reach all places that depend on them; an option for one of
+    these places wins, whatever the order.
 
     Args:
         config: The config.
-        overrides: Dotted keys and values, as ``mmengine.config.DictAction`` parses them; numbers
-            index lists.
+        options: ``KEY=VALUE`` with dotted keys; numbers index lists.
 
     Raises:
-        ValueError: A key is unknown; the message names the nearest keys.
+        ValueError: An option has no "=", its key is unknown (the message names the nearest keys),
+            or its value is of the wrong kind.
     """
-    for key in overrides:
-        _check(config, key)
-    config.merge_from_dict(dict(overrides))
+    parsed = [option.partition("=") for option in options]
+    for key, separator, _ in parsed:
+        if not key or not separator:
+            raise UserError(f"--cfg-options {key}: write KEY=VALUE.")
+    for key, _, text in sorted(parsed, key=lambda option: option[0] not in SPREAD):
+        value = value_for(key, text, _find(config, key))
+        if key in SPREAD:
+            value = spread_setting(config, key, value)
+        config.merge_from_dict({key: value})
 
 
-def _check(config: Config, dotted: str) -> None:
+def _find(config: Config, dotted: str) -> Any:
+    """What a config holds at a key; None if nothing yet."""
     node: Any = config._cfg_dict
     parts = dotted.split(".")
     for depth, part in enumerate(parts):
@@ -63,14 +77,16 @@ def _check(config: Config, dotted: str) -> None:
             )
         if part not in node:
             allowed = _allowed(node, parts[depth - 1] if depth else "")
-            if part in allowed:
-                return  # what lies below is the class's own affair
+            is_new_hook = parts[:depth] == ["default_hooks"] and parts[depth + 1 :] == ["type"]
+            if part in allowed or is_new_hook:
+                return None  # what lies below is the class's own affair
             raise UserError(
                 f"--cfg-options {dotted}: there is no key {part!r}"
                 f"{f' in {chr(46).join(parts[:depth])}' if depth else ''}; the nearest are "
                 f"{', '.join(_nearest(config, dotted, set(node) | allowed, parts[:depth]))}."
             )
         node = node[part]
+    return node
 
 
 def _nearest(config: Config, dotted: str, siblings: set[str], parents: list[str]) -> list[str]:
@@ -101,17 +117,23 @@ def _allowed(node: Mapping[str, Any], name: str) -> set[str]:
     """Keys that a part of a config may have beyond those it has."""
     if not name:
         return _RUNNER_KEYS
-    cls = DataLoader if name.endswith("_dataloader") else node.get("type")
-    return _arguments(cls) | _PART_KEYS.get(name, set())
+    takers = [node.get("type")]
+    if name.endswith("_dataloader"):
+        takers = [DataLoader]
+    elif name == "nms":
+        takers = [mmcv.ops.batched_nms, getattr(mmcv.ops, str(node.get("type")), None)]
+    elif name == "clip_grad":
+        takers = [getattr(torch.nn.utils, f"clip_grad_{node.get('type', 'norm')}_", None)]
+    return set().union(_PART_KEYS.get(name, set()), *map(_arguments, takers))
 
 
-def _arguments(name: Any) -> set[str]:
-    """Names of the arguments of a registered class, its base classes included."""
-    cls = _registered(name) if isinstance(name, str) else name
-    if not inspect.isclass(cls):
-        return set()
+def _arguments(taker: Any) -> set[str]:
+    """Names of the arguments of a function or a registered class, its base classes included."""
+    taker = _registered(taker) if isinstance(taker, str) else taker
+    if not inspect.isclass(taker):
+        return set(inspect.signature(taker).parameters) if callable(taker) else set()
     names: set[str] = set()
-    for base in inspect.getmro(cls):
+    for base in inspect.getmro(taker):
         initializer: Any = vars(base).get("__init__")
         if initializer is None:
             continue
@@ -132,4 +154,4 @@ def _registered(name: str) -> Any:
         for registry in vars(module).values():
             if isinstance(registry, Registry) and (found := registry.get(name)) is not None:
                 return found
-    return None
+    return getattr(albumentations, name, None)  # the transforms of AlbuLabelMaps

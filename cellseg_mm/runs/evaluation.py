@@ -14,6 +14,7 @@ from mmengine.dist import master_only
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.files.atomic_write import atomic_write
+from cellseg_mm.runs.run_config import remove_hooks
 
 
 def choose_evaluation(
@@ -60,7 +61,7 @@ def choose_evaluation(
     config.test_dataloader, config.test_evaluator = loader, evaluators
     # Weights come from load_weights alone. Those of a run with averaged weights are the averages.
     config.load_from, config.resume = None, False
-    config.custom_hooks = [h for h in config.get("custom_hooks", []) if h.type != "EMAHook"]
+    remove_hooks(config, "EMAHook")
     return scored
 
 

@@ -14,19 +14,18 @@ default_hooks = dict(
         backend_args=dict(backend="atomic"),
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
-)
-custom_hooks = [
-    dict(
+    # Not MMEngine's own. A leaf changes one by its name, and None removes it.
+    early_stopping=dict(
         type="ResumableEarlyStoppingHook",
         monitor="coco/segm_mAP",
         rule="greater",
         min_delta=0.0,
         patience=5,
     ),
-    dict(type="LearningCurvesHook"),
-    dict(type="OverlayHook"),
-    dict(type="BackboneSpeedHook", channels_last=False, compile=False),
-]
+    curves=dict(type="LearningCurvesHook"),
+    overlays=dict(type="OverlayHook"),
+    backbone_speed=dict(type="BackboneSpeedHook", channels_last=False, compile=False),
+)
 
 # What tools/test.py does beyond one look at each image; training and its validation do not.
 test_time = dict(

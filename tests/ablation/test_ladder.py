@@ -64,6 +64,21 @@ rows:
     )
 
 
+def test_the_command_line_goes_before_the_file_and_a_row_before_both(tmp_path):
+    path = tmp_path / "ladder.yaml"
+    path.write_text("""
+folds: 5
+overrides: {a: 1, b: 1}
+rows: [{name: A, config: a.py, overrides: {c: 1}}]
+""")
+    ladder = read_ladder(path, 3, [4, 5], ["b=2", "c=2"])
+
+    assert (ladder.folds, ladder.seeds) == (3, (4, 5))
+    assert ladder.rows[0].options == ("a=1", "b=1", "b=2", "c=2", "c=1")
+    with pytest.raises(ValueError, match="distinct whole numbers"):
+        read_ladder(path, seeds=[1, 1])
+
+
 def test_defaults(read):
     ladder = read("rows: [{name: A, config: a.py}]")
 
@@ -105,7 +120,7 @@ def test_an_absent_file(tmp_path):
         read_ladder(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("name", ["report", "demo"])
+@pytest.mark.parametrize("name", ["reference", "dense", "demo"])
 def test_the_files_of_the_project(repository, name):
     ladder = read_ladder(repository / "configs" / "ablations" / f"{name}.yaml")
 

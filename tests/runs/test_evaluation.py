@@ -43,9 +43,11 @@ def test_a_split_with_truth_is_scored_and_written(tmp_path: Path) -> None:
 def test_what_is_for_training_only_is_left_out(tmp_path: Path) -> None:
     config = config_of(tmp_path, "val", annotations=[CELL])
     config.load_from = "other.pth"
-    config.custom_hooks = [{"type": "EMAHook"}, {"type": "OverlayHook"}]
+    config.default_hooks = {"average": {"type": "EMAHook"}, "overlays": {"type": "OverlayHook"}}
+    config.custom_hooks = [{"type": "EMAHook"}, {"type": "OverlayHook"}]  # as MMDetection's users
     choose_evaluation(config, "val", ["coco"], None, None)
     assert (config.load_from, config.resume) == (None, False)
+    assert [*config.default_hooks] == ["overlays"]
     assert [hook.type for hook in config.custom_hooks] == ["OverlayHook"]
 
 

@@ -20,17 +20,9 @@ CONFIG = """
 _base_ = ["{repository}/configs/mask-rcnn_convnext-atto_fpn_cell.py"]
 max_epochs = 3
 train_cfg = dict(max_epochs=max_epochs)
-default_hooks = dict(recorder=dict(type="RankRecorder"))
-custom_hooks = [
-    dict(
-        type="ResumableEarlyStoppingHook",
-        monitor="coco/segm_mAP",
-        rule="greater",
-        min_delta=0.5,
-        patience=1,
-    ),
-    dict(type="OverlayHook"),
-]
+default_hooks = dict(
+    recorder=dict(type="RankRecorder"), early_stopping=dict(min_delta=0.5, patience=1)
+)
 model = dict(
     train_cfg=dict(rpn_proposal=dict(max_per_img=100), rcnn=dict(sampler=dict(num=32))),
     test_cfg=dict(rpn=dict(max_per_img=100), rcnn=dict(score_thr=0.0, max_per_img=50)),
@@ -91,7 +83,7 @@ def test_two_processes_do_what_one_does(
     one_process_wrote_the_files(trained)
 
     # One process, with plain AdamW and early stopping out of the way.
-    resume = train("--resume", *options, "custom_hooks.0.patience=9")
+    resume = train("--resume", *options, "default_hooks.early_stopping.patience=9")
     output = launch(repository, (), [test(by_one, *options), resume])
     scores_and_detections_are_the_same(by_one, by_two)
     assert "resumed epoch: 2" in output

@@ -3,17 +3,13 @@ dataset_type = "CellDataset"
 data_root = "data/cell/"
 metainfo = dict(classes=("epithelial", "lymphocyte", "neutrophil", "macrophage"))
 
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadCellLabels"),
-    # scale_factor=1 keeps the original size; scale=(1333, 800) fits images into that box instead.
-    dict(type="Resize", scale_factor=1.0, keep_ratio=True),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
+# How every training pipeline begins; the recipes hold the rest.
+load_cells = [dict(type="LoadImageFromFile"), dict(type="LoadCellLabels")]
+# scale_factor=1 keeps the original size; scale=(1333, 800) fits images into that box instead.
+keep_size = dict(type="Resize", scale_factor=1.0, keep_ratio=True)
 test_pipeline = [
     dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale_factor=1.0, keep_ratio=True),
+    keep_size,
     dict(
         type="PackDetInputs",
         meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
@@ -32,7 +28,6 @@ train_dataloader = dict(
         data_root=data_root,
         metainfo=metainfo,
         ann_file="annotations/train.json",
-        pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(

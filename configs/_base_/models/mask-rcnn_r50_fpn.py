@@ -1,5 +1,6 @@
 # Mask R-CNN with the stock settings, but for cells: four classes, masks on planes, and room for a
-# thousand detections an image.
+# thousand detections an image. Boxes on cells that are marked as ignored, such as those that a crop
+# shows too little of, are neither cell nor background (ignore_iof_thr).
 num_classes = 4
 
 model = dict(
@@ -88,7 +89,7 @@ model = dict(
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
                 match_low_quality=True,
-                ignore_iof_thr=-1,
+                ignore_iof_thr=0.5,
             ),
             sampler=dict(
                 type="RandomSampler",
@@ -111,7 +112,7 @@ model = dict(
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=True,
-                ignore_iof_thr=-1,
+                ignore_iof_thr=0.5,
             ),
             sampler=dict(
                 type="RandomSampler",

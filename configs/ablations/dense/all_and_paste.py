@@ -2,8 +2,9 @@
 _base_ = ["../../mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"]
 
 train_pipeline = [
-    *_base_.train_pipeline[:3],
+    *_base_.load_cells,
+    _base_.cell_crop,
     dict(type="RareCellPaste", max_cells=4),
-    *_base_.train_pipeline[3:],
+    *_base_.augment,
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,4 +1,4 @@
 # Anchors of 12, 18, 24, 36, ... px instead of 32, 64, ... px.
-_base_ = ["report.py"]
+_base_ = ["reference.py"]
 
-model = dict(rpn_head=dict(anchor_generator=dict(scales=[3.0, 4.5])))
+model = dict(rpn_head=dict(anchor_generator=_base_.fitted_anchors))

@@ -1,0 +1,95 @@
+"""Three settings that a config holds in several places, changed in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from cellseg_mm.errors import UserError
+
+SPREAD = ("data_root", "max_epochs", "metainfo.classes", "metainfo.palette")
+
+
+def spread_setting(config: Config, key: str, value: Any) -> Any:
+    """Change a setting wherever the config still holds its own value for it, in place.
+
+    MMEngine evaluates a config's variables before the command line is read, so that an override of
+    one of them alone changes nothing. A place with a value of its own keeps it.
+
+    - ``data_root``: data sets and annotation files, as the start of a path.
+    - ``max_epochs``: the training loop, ``end`` and ``T_max`` of the schedule.
+    - ``metainfo.classes``, ``metainfo.palette``: data sets; ``num_classes`` follows the classes.
+
+    Args:
+        config: The config, which has the key.
+        key: One of :data:`SPREAD`.
+        value: The new value.
+
+    Returns:
+        The new value as the config is to hold it.
+
+    Raises:
+        ValueError: The value makes no sense.
+    """
+    if key == "data_root":
+        if not isinstance(value, str) or not value:
+            raise UserError(f"--cfg-options data_root={value}: give the folder of a data set.")
+        value = value.rstrip("/") + "/"
+        for part in _data_parts(config) if config.data_root else ():
+            config[part] = _moved(config[part], config.data_root.rstrip("/"), value)
+    elif key == "max_epochs":
+        if type(value) is not int or value < 1:
+            raise UserError(f"--cfg-options max_epochs={value}: give a whole number from 1.")
+        for node in _mappings([config.train_cfg, config.get("param_scheduler")]):
+            for name in ("max_epochs", "end", "T_max"):
+                if node.get("by_epoch", True) and node.get(name) == config.max_epochs:
+                    node[name] = value
+    else:
+        name = key.removeprefix("metainfo.")
+        old = config.metainfo.get(name)
+        if name == "classes":
+            value = [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
+            if not value:
+                raise UserError("--cfg-options metainfo.classes=[]: give at least one name.")
+        for node in _mappings([config[part] for part in _data_parts(config)]):
+            if "metainfo" in node and _same(node["metainfo"].get(name), old):
+                node["metainfo"][name] = value
+        if name == "classes":
+            for node in _mappings(config._cfg_dict):
+                if node.get("num_classes") == len(old):
+                    node["num_classes"] = len(value)
+    return value
+
+
+def _data_parts(config: Config) -> list[str]:
+    """The keys of the data loaders and evaluators that a config has; one switched off is None."""
+    kinds = ("dataloader", "evaluator")
+    keys = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in kinds]
+    return [key for key in keys if config.get(key) is not None]
+
+
+def _moved(node: Any, old: str, new: str) -> Any:
+    """The same with ``new`` (which ends in "/") where a path starts with the folder ``old``."""
+    if isinstance(node, MutableMapping):
+        return ConfigDict({key: _moved(value, old, new) for key, value in node.items()})
+    if isinstance(node, list | tuple):
+        return type(node)(_moved(value, old, new) for value in node)
+    if isinstance(node, str) and f"{node}/".startswith(f"{old}/"):
+        return new + node[len(old) + 1 :]
+    return node
+
+
+def _mappings(node: Any) -> Iterator[MutableMapping[str, Any]]:
+    """All mappings within a part of a config, itself included."""
+    children: Any = node if isinstance(node, list | tuple) else ()
+    if isinstance(node, MutableMapping):
+        yield node
+        children = node.values()
+    for child in children:
+        yield from _mappings(child)
+
+
+def _same(names: Any, others: Any) -> bool:
+    return names == others or (names and others and list(names) == list(others))
