@@ -19,7 +19,7 @@ from cellseg_mm.inference.results.result_sink import ResultSink
 from cellseg_mm.inference.scaled_image import ScaledImage
 from cellseg_mm.structures.palette import class_colour, rgb
 from cellseg_mm.structures.planes import InstanceCrop
-from cellseg_mm.visualization.class_legend import class_legend
+from cellseg_mm.visualization.class_legend import Rgb, class_legend
 from cellseg_mm.visualization.outlines import outline, scaled_crop
 
 LONGEST_SIDE = 4000
@@ -27,6 +27,9 @@ LONGEST_SIDE = 4000
 
 _EDGE = 0.35
 """Brightness that is left beside a line."""
+
+_WHITE = 0.3
+"""Share of white in a line, so that it stands out on dark nuclei."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -38,21 +41,22 @@ def overlay_file(path: Path, image: ResultImage) -> Iterator[ResultSink]:
         overlay = Overlay(image)
         yield overlay
         picture = np.concatenate([overlay.picture(), overlay.legend()])
-        Image.fromarray(picture).save(unfinished, quality=92)
+        # JPEG halves the resolution of colours unless told not to, and lines are one pixel wide.
+        Image.fromarray(picture).save(unfinished, quality=92, subsampling=0)
 
 
 class Overlay:
     """Draws outlines on an image, or on its thumbnail.
 
-    Lines have the colours of the classes and lie on the cells' outermost pixels; the pixels beside
-    them are darkened, so that they stand out on pale tissue as on dark nuclei. Memory is that of
-    the picture.
+    Lines have the colours of the classes, brightened, and lie on the cells' outermost pixels; the
+    pixels beside them are darkened, so that they stand out on pale tissue as on dark nuclei. Memory
+    is that of the picture.
     """
 
     def __init__(self, image: ResultImage) -> None:
         self._image = image
         self._counts = CellCounts(image)
-        self._colours = [rgb(class_colour(label)) for label in range(len(image.classes))]
+        self._colours = [_bright(label) for label in range(len(image.classes))]
         self._scale = min(1.0, LONGEST_SIDE / max(image.width, image.height))
         height, width = (max(1, round(n * self._scale)) for n in (image.height, image.width))
         # Of each pixel the class whose line runs there, from 1.
@@ -87,3 +91,8 @@ class Overlay:
         """(h, W, 3) uint8, RGB: as wide as the picture."""
         counts = list(self._counts.by_class.items())
         return class_legend(counts, self._colours, self._lines.shape[1])
+
+
+def _bright(label: int) -> Rgb:
+    red, green, blue = (round(_WHITE * 255 + (1 - _WHITE) * v) for v in rgb(class_colour(label)))
+    return red, green, blue
