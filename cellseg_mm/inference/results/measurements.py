@@ -36,6 +36,9 @@ from cellseg_mm.visualization.outlines import outline
 _BLOCK = 512
 """Pixels of the image are read for the cells of one such square together."""
 
+_MOST = 4096
+"""Cells that are measured before they are handed on; a row of tiles of a slide has many more."""
+
 _STEP_LENGTHS = np.zeros(50)
 """Length of the outline at a pixel of it, by the sum of the outline's pixels around: 1 for itself,
 2 for each beside it, 10 for each across a corner. As in scikit-image, after Benkrid et al., *Design
@@ -78,12 +81,16 @@ def measure_cells(batches: Iterable[FoundCells], image: ResultImage) -> Iterator
     """
     count = 0
     for cells, final_rows in batches:
-        stains = _stains(cells, image.source)
-        measured = []
-        for cell, stain in zip(cells, stains, strict=True):
-            count += 1
-            measured.append(measure_cell(count, cell, stain, image))
-        yield ResultCells(measured, final_rows)
+        for start in range(0, max(len(cells), 1), _MOST):
+            some, following = cells[start : start + _MOST], cells[start + _MOST : start + _MOST + 1]
+            measured = [
+                measure_cell(number, cell, stain, image)
+                for number, (cell, stain) in enumerate(
+                    zip(some, _stains(some, image.source), strict=True), start=count + 1
+                )
+            ]
+            count += len(some)
+            yield ResultCells(measured, min([final_rows, *(cell.top for cell in following)]))
 
 
 def measure_cell(

@@ -17,7 +17,7 @@ from cellseg_mm.inference.results.result_cell import ResultCells, Row
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.result_sink import ResultSink
 
-_ROW_GROUP = 65_536
+_ROW_GROUP = 16_384
 """Rows that Parquet compresses together."""
 
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}

@@ -17,7 +17,7 @@ import shapely
 import tifffile
 from PIL import Image
 
-from cellseg_mm.inference.results import roi_file
+from cellseg_mm.inference.results import measurements, roi_file
 from cellseg_mm.inference.results.formats import (
     DEFAULT_FORMATS,
     FORMATS,
@@ -70,9 +70,9 @@ def test_every_file_holds_the_same_cells(segmented: SegmentedImage, tmp_path: Pa
         assert shape.area == areas[number - 1] == int(row["area_px"])
         inside = shape.representative_point()
         assert labels[int(inside.y), int(inside.x)] == number
-        measurements = feature["properties"]["measurements"]
-        assert measurements["id"] == int(row["id"]) == number
-        assert measurements["area_um2"] == float(row["area_um2"])
+        measured = feature["properties"]["measurements"]
+        assert measured["id"] == int(row["id"]) == number
+        assert measured["area_um2"] == float(row["area_um2"])
         assert feature["properties"]["classification"]["name"] == row["class"]
         assert roi.name == f"{number:05d}_{row['class']}"
         outline = shapely.Polygon(roi.coordinates())
@@ -94,8 +94,10 @@ def test_a_stream_gives_the_same_bytes_as_all_at_once(
     cut_up: Callable,
     make_image: Callable,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     image = make_image(HEIGHT, WIDTH)
+    monkeypatch.setattr(measurements, "_MOST", 20)
     batches = cut_up(np.random.default_rng(seed), detections, HEIGHT)
     counts = write_results(result_cells(batches, image), tmp_path / "a", image, list(FORMATS))
     segmented.save(tmp_path / "b", list(FORMATS))
