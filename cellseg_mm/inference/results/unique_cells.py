@@ -22,6 +22,9 @@ from cellseg_mm.inference.results.sparse_canvas import SparseCanvas
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
 
+_STEP = 256
+"""Rows that are settled at a time, pixels."""
+
 SAME_CELL = 0.5
 """Least IoU at which a detection under another name tells a class of the cell that is kept."""
 
@@ -67,13 +70,16 @@ def unique_cells(batches: Iterable[FoundCells], class_count: int) -> Iterator[Fo
     final_rows = 0
     for batch in batches:
         waiting += [whole_cell(cell) for cell in batch.cells]
-        if batch.final_rows == final_rows:
-            continue
-        final_rows = batch.final_rows
-        settled, waiting = _split(waiting, final_rows)
-        for cell in settled:
-            painted.paint(cell)
-        yield painted.take(min([final_rows, *(cell.top for cell in waiting)]))
+        while final_rows < batch.final_rows:
+            # In steps, since a row of tiles of a wide slide takes hundreds of megabytes to paint.
+            final_rows = min(final_rows + _STEP, batch.final_rows)
+            near = [cell for cell in waiting if cell.top < final_rows]
+            far = [cell for cell in waiting if cell.top >= final_rows]
+            settled, near = _split(near, final_rows)
+            for cell in settled:
+                painted.paint(cell)
+            waiting = near + far
+            yield painted.take(min([final_rows, *(cell.top for cell in near)]))
     if waiting:
         raise RuntimeError(f"{len(waiting)} cells reach below the last row, {final_rows}.")
 
