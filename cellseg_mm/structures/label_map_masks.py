@@ -223,11 +223,9 @@ class LabelMapMasks(BaseInstanceMasks):
         self._check_border(border_value)
         if direction not in ("horizontal", "vertical", "both"):
             raise UserError(f"direction={direction!r} is none of horizontal, vertical, both.")
-        right, down = {
-            "both": offset,
-            "horizontal": (offset, 0),
-            "vertical": (0, offset),
-        }[direction]
+        right, down = {"both": offset, "horizontal": (offset, 0), "vertical": (0, offset)}[
+            direction
+        ]
         if right != int(right) or down != int(down):
             raise UserError(f"offset={offset}: label maps are shifted by whole pixels only.")
         right, down = int(right), int(down)

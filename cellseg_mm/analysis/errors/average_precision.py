@@ -96,10 +96,24 @@ class Ranking:
         """COCO's AP; NaN without true cells."""
         if not self.truth_cells:
             return float("nan")
-        _, precision, recall = self.curve()
-        envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        reached = np.searchsorted(recall, _RECALLS, side="left")
-        return float(np.append(envelope, 0.0)[reached].mean())
+        order = np.argsort(-np.array(self.scores, np.float64), kind="stable")
+        hits = np.flatnonzero(np.array(self.hits, bool)[order])
+        return interpolated_ap(np.arange(1, len(hits) + 1), hits + 1, self.truth_cells)
+
+
+def interpolated_ap(found: Int64Array, predictions: Int64Array, truth_cells: int) -> float:
+    """COCO's AP: the mean over 101 recalls of the best precision at that recall or a higher one.
+
+    Precision peaks at hits, so misses need no entry of their own.
+
+    Args:
+        found: (H,) number of cells found up to each prediction that hit, by falling score.
+        predictions: (H,) number of predictions up to there, 1 or more.
+        truth_cells: Number of true cells, 1 or more.
+    """
+    envelope = np.maximum.accumulate((found / predictions)[::-1])[::-1]
+    reached = np.searchsorted(found / truth_cells, _RECALLS, side="left")
+    return float(np.append(envelope, 0.0)[reached].mean())
 
 
 def rank_predictions(

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.analysis.errors.average_precision import mean_defined, rank_predictions
+from cellseg_mm.analysis.errors.average_precision import (
+    interpolated_ap,
+    mean_defined,
+    rank_predictions,
+)
 from cellseg_mm.analysis.errors.image_matches import ImageMatches
 
 IntArray = npt.NDArray[np.int64]
@@ -23,8 +27,6 @@ IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 
 CAP = 1000
 """Most predictions of a class in an image, by falling score."""
-
-_RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +77,8 @@ class RankedPredictions:
             found = np.cumsum(weight[hits])
             if not found.size or not found[-1]:
                 continue
-            # Precision peaks at hits, so misses need no entry of their own. Before the first
-            # prediction of the sample both counts are 0.
-            precision = found / np.maximum(predictions[hits], 1)
-            envelope = np.maximum.accumulate(precision[::-1])[::-1]
-            reached = np.searchsorted(found / truth_cells, _RECALLS, side="left")
-            ap[t] = np.append(envelope, 0.0)[reached].mean()
+            # Before the first prediction of the sample both counts are 0.
+            ap[t] = interpolated_ap(found, np.maximum(predictions[hits], 1), truth_cells)
             recall[t] = found[-1] / truth_cells
         return ap, recall
 

@@ -58,27 +58,18 @@ def fuse_detections(
     bboxes = torch.cat([source.bboxes for source in sources]).cpu()[order]
     labels = torch.cat([source.labels for source in sources]).cpu()[order]
     origin = torch.repeat_interleave(torch.tensor([len(s.scores) for s in sources]))[order]
-    binary = masks.to_rle(mask_threshold) if isinstance(masks, ProbabilityMasks) else masks
-    runs = binary.runs
+    runs = (masks.to_rle(mask_threshold) if isinstance(masks, ProbabilityMasks) else masks).runs
     clusters = _cluster(runs, labels.numpy(), origin.numpy(), merge_iou)
-
-    # The best clusters, best first, become the detections 0, 1, …; -1 is what is left out.
-    filled = clusters >= 0
-    fused_scores = np.bincount(clusters[filled], weights=scores.numpy()[filled]) / len(sources)
-    best = np.argsort(-fused_scores, kind="stable")[:max_per_image]
-    place = np.full(len(fused_scores) + 1, -1)  # the last entry is that of cluster -1
-    place[best] = np.arange(len(best))
-    groups = place[clusters]
-    chosen = torch.as_tensor(groups >= 0)
-    index = torch.as_tensor(groups)[chosen]
+    groups, sums = _best_clusters(clusters, scores.numpy(), max_per_image)
+    index = torch.as_tensor(groups[groups >= 0])
     # In double precision, the mean of n equal numbers is exactly the number.
-    box_sums = torch.zeros((len(best), 4), dtype=torch.float64)
-    box_sums.index_add_(0, index, bboxes[chosen].double())
-    fused_labels = torch.zeros(len(best), dtype=torch.int64)
-    fused_labels[index] = labels[chosen]
+    box_sums = torch.zeros((len(sums), 4), dtype=torch.float64)
+    box_sums.index_add_(0, index, bboxes[groups >= 0].double())
+    fused_labels = torch.zeros(len(sums), dtype=torch.int64)
+    fused_labels[index] = labels[groups >= 0]
     return InstanceData(
         bboxes=(box_sums / torch.bincount(index)[:, None]).to(bboxes.dtype),
-        scores=torch.as_tensor(fused_scores[best]).to(sources[0].scores.dtype),
+        scores=torch.as_tensor(sums / len(sources)).to(sources[0].scores.dtype),
         labels=fused_labels,
         masks=(
             masks.average(groups, mask_threshold)
@@ -119,6 +110,21 @@ def _cluster(
                 clusters[other] = count
         count += 1
     return clusters
+
+
+def _best_clusters(
+    clusters: Int64Array, scores: npt.NDArray[np.float64], number: int | None
+) -> tuple[Int64Array, npt.NDArray[np.float64]]:
+    """The best clusters, best first, as groups 0, 1, …: group of each detection, sums of scores.
+
+    The group of a detection that is left out is -1.
+    """
+    filled = clusters >= 0
+    sums = np.bincount(clusters[filled], weights=scores[filled])
+    best = np.argsort(-sums, kind="stable")[:number]
+    place = np.full(len(sums) + 1, -1)  # the last entry is that of cluster -1
+    place[best] = np.arange(len(best))
+    return place[clusters], sums[best]
 
 
 def _concatenate(sources: Sequence[InstanceData]) -> ProbabilityMasks | RLEMasks:
