@@ -522,7 +522,7 @@ def test_arguments_are_checked(tmp_path):
         CellCocoMetric("truth.json", metric="proposal")
     broken = tmp_path / "broken.json"
     broken.write_text("{")
-    with pytest.raises(ValueError, match="not JSON"):
+    with pytest.raises(ValueError, match="not readable JSON"):
         CellCocoMetric(str(broken))
     broken.write_text("[]")
     with pytest.raises(ValueError, match="not a COCO file"):
