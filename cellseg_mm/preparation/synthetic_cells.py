@@ -1,37 +1,30 @@
 """Paints H&E-like images together with the exact truth, for demos, tests and benchmarks.
 
-An image is made as a microscope makes it: two maps say how much haematoxylin (blue-purple, in
-nuclei) and eosin (pink, elsewhere) lies on each pixel, and both absorb light (Beer–Lambert law);
-blur and noise come last. Cells are painted inside their boxes, so the cost grows with the painted
-area and not with cells × image size.
-
-The classes differ as those of MoNuSAC do, and as there the masks of the first two are nuclei, those
-of the other two whole cells:
-
-1. epithelial: larger oval nuclei, dark membrane, coarse chromatin and nucleoli, in nests; common
-2. lymphocyte: small, round, dark, in the stroma; common
-3. neutrophil: a few dark lobes in a small pink cell; rare
-4. macrophage: a large pale, foamy cell with its nucleus off the centre; rare
+Cells (:mod:`~cellseg_mm.preparation.cell_stamps`) are painted into tissue
+(:mod:`~cellseg_mm.preparation.synthetic_tissue`) inside their boxes, so the cost grows with the
+painted area and not with cells × image size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.preparation.cell_stamps import (
+    CLASS_IDS,
+    EPITHELIAL,
+    LYMPHOCYTE,
+    MACROPHAGE,
+    NEUTROPHIL,
+    PAINTERS,
+    FloatMap,
+    Stamp,
+)
+from cellseg_mm.preparation.synthetic_tissue import Tissue, smooth_noise, windows
 from cellseg_mm.structures.planes import InstanceCrop
-
-EPITHELIAL, LYMPHOCYTE, NEUTROPHIL, MACROPHAGE = CLASS_IDS = (1, 2, 3, 4)
-
-# Absorbance of (red, green, blue) light by one unit of stain. The directions are close to those of
-# Ruifrok and Johnston (2001); the lengths put the units near 1.
-_HAEMATOXYLIN = np.array([0.95, 1.15, 0.55], np.float32)
-_EOSIN = np.array([0.10, 0.75, 0.35], np.float32)
 
 # A rare class has a tenth of the cells of the images in which it occurs.
 _COMMON_SHARE = {EPITHELIAL: 0.60, LYMPHOCYTE: 0.40}
@@ -51,8 +44,6 @@ _WORST_OVERLAP = 0.45
 _OVERLAPPING_IMAGES = 0.3
 _KEPT_OVERLAP_PIXELS = 20
 _SMALLEST_AREA = 20
-
-FloatMap = npt.NDArray[np.float32]
 
 
 class SyntheticCell(NamedTuple):
@@ -90,235 +81,6 @@ class SyntheticImage(NamedTuple):
             window = maps[class_id - 1, top : top + h, left : left + w]
             window[bitmap] = instance_id + first_id - 1
         return maps
-
-
-class _Stamp(NamedTuple):
-    """A cell before it is placed, on a square grid around its centre.
-
-    Attributes:
-        mask: (S, S) bool, its pixels.
-        cover: (S, S) how much it covers what lies below, 0 to 1.
-        haematoxylin, eosin: (S, S) amounts of stain.
-        halo: (S, S) share of the background that shrank away around it, 0 to 1.
-    """
-
-    mask: npt.NDArray[np.bool_]
-    cover: FloatMap
-    haematoxylin: FloatMap
-    eosin: FloatMap
-    halo: FloatMap
-
-
-def _noise(rng: np.random.Generator, shape: tuple[int, int], *sigma: float) -> FloatMap:
-    """Smooth noise of mean 0 and standard deviation 1 that continues across opposite edges."""
-    white = rng.standard_normal(shape, np.float32)
-    smooth = gaussian_filter(white, sigma if len(sigma) > 1 else sigma[0], mode="wrap", truncate=3)
-    return (smooth - smooth.mean()) / (smooth.std() + 1e-6)
-
-
-def _sigmoid(x: FloatMap) -> FloatMap:
-    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
-
-
-class _Blob:
-    """A rounded, uneven outline on a square grid.
-
-    Args:
-        rng: Source of the shape.
-        long, short: Semi-axes, pixels.
-        roughness: How far the outline strays from an ellipse.
-        centre: Shift of the centre (x, y), pixels; a blob inside a cell is off the middle.
-        half: Half the side of the grid, pixels; by default the blob and its halo fit.
-    """
-
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        long: float,
-        short: float,
-        roughness: float,
-        centre: tuple[float, float] = (0.0, 0.0),
-        half: int | None = None,
-    ) -> None:
-        self.half = int(np.ceil(long * 1.35)) + 2 if half is None else half
-        offset = np.arange(-self.half, self.half + 1, dtype=np.float32)
-        x = offset[None, :] - np.float32(centre[0])
-        y = offset[:, None] - np.float32(centre[1])
-        turn = rng.uniform(0, np.pi)
-        along = (x * np.cos(turn) + y * np.sin(turn)) / long
-        across = (y * np.cos(turn) - x * np.sin(turn)) / short
-        angle = np.arctan2(across, along)
-        edge = np.ones_like(angle)
-        for waves in (2, 3, 4, 5):
-            amplitude = rng.normal(0, roughness / waves)
-            edge += amplitude * np.cos(waves * angle + rng.uniform(0, 2 * np.pi))
-        # 0 at the centre, 1 on the outline.
-        self.radius = (np.hypot(along, across) / np.maximum(edge, 0.4)).astype(np.float32)
-        self._pixels = float(np.sqrt(long * short))
-
-    def cover(self, softness: float = 1.0) -> FloatMap:
-        """1 inside, 0 outside, with an edge about `softness` pixels wide."""
-        return np.clip((1 - self.radius) * (self._pixels / softness) + 0.5, 0, 1)
-
-    def rim(self, width: float) -> FloatMap:
-        """A ridge of height 1 just inside the outline; `width` as a share of the radius."""
-        return np.exp(-(((self.radius - 1 + width) / width) ** 2))
-
-    def halo(self, strength: float) -> FloatMap:
-        """A zone that fades out around the outline."""
-        return strength * np.exp(-((np.maximum(self.radius - 1, 0) / 0.2) ** 2))
-
-
-_Grain = Callable[[int], FloatMap]
-
-
-def _epithelial(rng: np.random.Generator, scale: float, grain: _Grain) -> _Stamp:
-    long = scale * np.clip(rng.normal(15, 1.9), 10.5, 20)
-    outline = _Blob(rng, long, long * rng.uniform(0.66, 0.9), 0.09)
-    chromatin = grain(outline.half)
-    haematoxylin = rng.uniform(0.5, 0.85) + 0.2 * chromatin + 0.5 * outline.rim(0.11)
-    for _ in range(rng.integers(1, 3)):
-        away = rng.normal(0, 0.22 * long, 2)
-        nucleolus = _Blob(rng, 2.0 * scale, 1.7 * scale, 0, (away[0], away[1]), outline.half)
-        haematoxylin += 0.55 * nucleolus.cover(1.5)
-    eosin = np.full_like(haematoxylin, 0.2)
-    return _Stamp(outline.radius < 1, outline.cover(1.2), haematoxylin, eosin, outline.halo(0.1))
-
-
-def _lymphocyte(rng: np.random.Generator, scale: float, grain: _Grain) -> _Stamp:
-    long = scale * np.clip(rng.normal(10.5, 0.9), 8, 13)
-    outline = _Blob(rng, long, long * rng.uniform(0.84, 1.0), 0.06)
-    haematoxylin = rng.uniform(1.1, 1.45) + 0.22 * grain(outline.half) + 0.15 * outline.rim(0.2)
-    eosin = np.full_like(haematoxylin, 0.25)
-    return _Stamp(outline.radius < 1, outline.cover(1.2), haematoxylin, eosin, outline.halo(0.5))
-
-
-def _neutrophil(rng: np.random.Generator, scale: float, grain: _Grain) -> _Stamp:
-    long = scale * np.clip(rng.normal(13, 0.8), 11, 15)
-    outline = _Blob(rng, long, long * rng.uniform(0.88, 1.0), 0.05)
-    granules = grain(outline.half)
-    haematoxylin = 0.14 + 0.04 * granules
-    eosin = rng.uniform(0.75, 0.95) + 0.12 * granules + 0.25 * outline.rim(0.12)
-    # The lobes of the nucleus lie on an arc, as beads on a bent string.
-    start = rng.uniform(0, 2 * np.pi)
-    for angle in start + np.arange(rng.integers(3, 5)) * rng.uniform(1.1, 1.5):
-        centre = (0.46 * long * np.cos(angle), 0.46 * long * np.sin(angle))
-        lobe_long = long * rng.uniform(0.3, 0.38)
-        lobe = _Blob(rng, lobe_long, 0.28 * long, 0.08, centre, outline.half)
-        haematoxylin = np.maximum(haematoxylin, 1.5 * lobe.cover(1.3))
-    return _Stamp(outline.radius < 1, outline.cover(1.2), haematoxylin, eosin, outline.halo(0.5))
-
-
-def _macrophage(rng: np.random.Generator, scale: float, grain: _Grain) -> _Stamp:
-    long = scale * np.clip(rng.normal(20.5, 2.0), 16, 25)
-    outline = _Blob(rng, long, long * rng.uniform(0.8, 0.98), 0.08)
-    foam = grain(outline.half)
-    vacuoles = np.clip(foam - 0.3, 0, 1)
-    haematoxylin = 0.2 - 0.1 * vacuoles + 0.12 * outline.rim(0.07)
-    eosin = 0.2 - 0.14 * vacuoles + 0.4 * outline.rim(0.07)
-    angle = rng.uniform(0, 2 * np.pi)
-    centre = (0.42 * long * np.cos(angle), 0.42 * long * np.sin(angle))
-    nucleus_long = long * rng.uniform(0.36, 0.42)
-    nucleus_short = long * rng.uniform(0.28, 0.34)
-    nucleus = _Blob(rng, nucleus_long, nucleus_short, 0.08, centre, outline.half)
-    inside = nucleus.cover(1.3)
-    stained = 0.95 + 0.15 * foam + 0.35 * nucleus.rim(0.15)
-    haematoxylin += (stained - haematoxylin) * inside
-    return _Stamp(outline.radius < 1, outline.cover(1.2), haematoxylin, eosin, outline.halo(0.3))
-
-
-_PAINTERS = {
-    EPITHELIAL: _epithelial,
-    LYMPHOCYTE: _lymphocyte,
-    NEUTROPHIL: _neutrophil,
-    MACROPHAGE: _macrophage,
-}
-
-
-class _Tissue:
-    """The background: stroma of wavy fibres, nests of epithelium, gaps; and the stains on it."""
-
-    def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
-        shape = (height, width)
-        nests = _noise(rng, shape, 38.0)
-        self.nest = _sigmoid(5 * (nests - rng.uniform(-0.4, 0.4)))
-        gap = _sigmoid(9 * (_noise(rng, shape, 22.0) - 1.5))
-        fibre = self._fibres(rng, shape)
-        grainy = _noise(rng, shape, 1.6)
-        tone = _noise(rng, shape, 30.0)
-        stroma_eosin = 0.55 + 0.13 * fibre + 0.05 * tone + 0.05 * grainy
-        stroma_haematoxylin = 0.08 + 0.02 * fibre + 0.02 * grainy
-        nest_eosin = 0.42 + 0.05 * grainy + 0.03 * tone
-        nest_haematoxylin = 0.17 + 0.03 * grainy
-        solid = 1 - 0.9 * gap
-        self.eosin = (stroma_eosin * (1 - self.nest) + nest_eosin * self.nest) * solid
-        self.haematoxylin = (
-            stroma_haematoxylin * (1 - self.nest) + nest_haematoxylin * self.nest
-        ) * solid
-
-    @staticmethod
-    def _fibres(rng: np.random.Generator, shape: tuple[int, int]) -> FloatMap:
-        """Strands along one direction that bends from place to place."""
-        strands = _noise(rng, (256, 256), 1.3, 16.0)
-        y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-        turn = rng.uniform(0, np.pi)
-        bend = 14 * _noise(rng, shape, 28.0)
-        across = y * np.cos(turn) - x * np.sin(turn) + bend
-        along = y * np.sin(turn) + x * np.cos(turn)
-        return map_coordinates(strands, [across, along], order=1, mode="grid-wrap")
-
-    def shed_red_cells(self, rng: np.random.Generator, count: int) -> None:
-        """Strew red blood cells: bright pink, without a nucleus, in no class."""
-        height, width = self.eosin.shape
-        for _ in range(count):
-            blob = _Blob(rng, rng.uniform(6, 8), rng.uniform(4.5, 6.5), 0.05)
-            y, x = int(rng.integers(height)), int(rng.integers(width))
-            image, local = _windows(y, x, blob.half, height, width)
-            cover = blob.cover(1.2)[local]
-            colour = (1.15 - 0.25 * (1 - blob.radius) ** 2)[local]
-            self.eosin[image] = self.eosin[image] * (1 - cover) + colour * cover
-            self.haematoxylin[image] *= 1 - 0.7 * cover
-
-    def stain(self, stamp: _Stamp, weight: FloatMap, image: _Window, local: _Window) -> None:
-        """Lay a cell over the background.
-
-        Args:
-            stamp: The cell.
-            weight: Its cover inside the image, 0 where another cell lies.
-            image: Its place in the image.
-            local: The part of the stamp inside the image.
-        """
-        rest = (1 - stamp.halo[local] * (1 - weight)) * (1 - weight)
-        self.eosin[image] = self.eosin[image] * rest + stamp.eosin[local] * weight
-        self.haematoxylin[image] = (
-            self.haematoxylin[image] * rest + stamp.haematoxylin[local] * weight
-        )
-
-    def photograph(self, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) uint8: the light that passes, with the stain varying from slide to slide."""
-        haematoxylin = _HAEMATOXYLIN * rng.uniform(0.9, 1.12) * rng.normal(1, 0.03, 3)
-        eosin = _EOSIN * rng.uniform(0.8, 1.2) * rng.normal(1, 0.05, 3)
-        blur = rng.uniform(0.6, 1.0)
-        rgb = np.empty((*self.eosin.shape, 3), np.uint8)
-        for channel in range(3):
-            absorbed = self.haematoxylin * np.float32(haematoxylin[channel])
-            absorbed += self.eosin * np.float32(eosin[channel])
-            light = gaussian_filter(np.exp(-np.maximum(absorbed, 0)), blur, truncate=3)
-            noise = rng.standard_normal(light.shape, np.float32)
-            rgb[..., channel] = np.clip(246 * light + 3.5 * noise, 0, 255).round()
-        return rgb
-
-
-_Window = tuple[slice, slice]
-
-
-def _windows(y: int, x: int, half: int, height: int, width: int) -> tuple[_Window, _Window]:
-    """The window of a stamp in the image, and the part of the stamp that it shows."""
-    top, left = y - half, x - half
-    bottom, right = min(y + half + 1, height), min(x + half + 1, width)
-    image = np.s_[max(top, 0) : bottom, max(left, 0) : right]
-    local = np.s_[max(-top, 0) : bottom - top, max(-left, 0) : right - left]
-    return image, local
 
 
 def _draw_classes(rng: np.random.Generator, cells: int) -> npt.NDArray[np.int64]:
@@ -363,14 +125,14 @@ class _Placer:
             y, x = int(rng.integers(height)), int(rng.integers(width))
         return y, x
 
-    def place(self, class_id: int, stamp: _Stamp, tissue: _Tissue) -> None:
+    def place(self, class_id: int, stamp: Stamp, tissue: Tissue) -> None:
         """Put a cell where it is free, or nearly; leave it out when there is no such place."""
         half = stamp.mask.shape[0] // 2
         shape = self._nest.shape
         least, where = np.inf, (0, 0)
         for _ in range(_PLACEMENT_TRIES):
             y, x = self._guess(class_id, half)
-            image, local = _windows(y, x, half, *shape)
+            image, local = windows(y, x, half, *shape)
             mask = stamp.mask[local]
             area = np.count_nonzero(mask)
             if area < _SMALLEST_AREA:
@@ -383,7 +145,7 @@ class _Placer:
         if least > _WORST_OVERLAP:
             return
 
-        image, local = _windows(*where, half, *shape)
+        image, local = windows(*where, half, *shape)
         mask, taken = stamp.mask[local], self._taken[0][image]
         visible = mask & ~taken
         overlap_pixels = np.count_nonzero(mask & taken)
@@ -431,11 +193,11 @@ def synthesize_image(
         raise UserError(f"An image of {width}×{height} pixels is too small: take 16 or more.")
     if cells < 0:
         raise UserError(f"The number of cells is {cells}, but must not be negative.")
-    tissue = _Tissue(rng, height, width)
+    tissue = Tissue(rng, height, width)
     tissue.shed_red_cells(rng, int(rng.poisson(height * width / 12_000)))
     scale = min(1.0, np.sqrt(_FILLABLE_SHARE * height * width / (_TYPICAL_AREA * max(cells, 1))))
 
-    texture = _noise(rng, (256, 256), 1.5 * max(scale, 0.7))
+    texture = smooth_noise(rng, (256, 256), 1.5 * max(scale, 0.7))
 
     def grain(half: int) -> FloatMap:
         """A random piece of texture, (2·half + 1) pixels square."""
@@ -445,7 +207,7 @@ def synthesize_image(
 
     placer = _Placer(rng, tissue.nest)
     for class_id in _draw_classes(rng, cells):
-        placer.place(int(class_id), _PAINTERS[class_id](rng, scale, grain), tissue)
+        placer.place(int(class_id), PAINTERS[class_id](rng, scale, grain), tissue)
     ordered = sorted(placer.cells, key=lambda cell: cell[0])
     return SyntheticImage(
         tissue.photograph(rng),

@@ -120,7 +120,7 @@ def _best_clusters(
     The group of a detection that is left out is -1.
     """
     filled = clusters >= 0
-    sums = np.bincount(clusters[filled], weights=scores[filled])
+    sums = np.bincount(clusters[filled], weights=scores[filled]).astype(np.float64)
     best = np.argsort(-sums, kind="stable")[:number]
     place = np.full(len(sums) + 1, -1)  # the last entry is that of cluster -1
     place[best] = np.arange(len(best))
