@@ -18,6 +18,8 @@ import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
 
+from cellseg_mm.ops.roi_align_gradient import roi_align_gradient
+
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
     """Greedy non-maximum suppression, as mmcv's operator of that name.
@@ -167,6 +169,16 @@ def roi_align_backward(
         _unsupported("roi_align with pool_mode='max'")
     dtype = _kernel_dtype(grad_output)
     batch, channels, height, width = grad_input.shape
+    if aligned and grad_output.device.type == "cpu":
+        gradient = roi_align_gradient(
+            grad_output.to(dtype),
+            rois.to(dtype),
+            (batch, channels, height, width),
+            spatial_scale,
+            sampling_ratio,
+        )
+        grad_input.copy_(gradient)
+        return
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(
             grad_output.to(dtype),

@@ -11,7 +11,7 @@ from torch import Tensor
 _CHUNK = 1 << 22
 
 
-class _Axis(NamedTuple):
+class AxisSamples(NamedTuple):
     """Bilinear sampling along one axis, all (R, samples); points outside weigh nothing."""
 
     low: Tensor
@@ -57,8 +57,8 @@ def roi_align_planes(
             continue
         members = (grids == grid).all(dim=1).nonzero()[:, 0].to(boxes.device)
         for chunk in members.split(max(1, _CHUNK // (out_h * grid_h * out_w * grid_w))):
-            x = _axis(start[chunk, 0], bins[chunk, 0], out_w, grid_w, planes.shape[2])
-            y = _axis(start[chunk, 1], bins[chunk, 1], out_h, grid_h, planes.shape[1])
+            x = sample_axis(start[chunk, 0], bins[chunk, 0], out_w, grid_w, planes.shape[2])
+            y = sample_axis(start[chunk, 1], bins[chunk, 1], out_h, grid_h, planes.shape[1])
             samples = _bilinear(planes, ids[chunk], y, x)
             samples = samples.view(len(chunk), out_h, grid_h, out_w, grid_w)
             total = torch.zeros_like(samples[:, :, 0, :, 0])
@@ -69,7 +69,7 @@ def roi_align_planes(
     return result
 
 
-def _axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> _Axis:
+def sample_axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> AxisSamples:
     """Sampling points, neighbours and weights along one axis of ``length`` pixels."""
     cell = torch.arange(out, device=start.device, dtype=start.dtype)
     offset = torch.arange(grid, device=start.device, dtype=start.dtype) + 0.5
@@ -81,10 +81,10 @@ def _axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> _Axi
     high = (low + 1).clamp(max=length - 1)
     weight_high = torch.where(low == length - 1, 0.0, position - low)
     weight_low = torch.where(inside, 1 - weight_high, 0.0)
-    return _Axis(low, high, weight_low, torch.where(inside, weight_high, 0.0))
+    return AxisSamples(low, high, weight_low, torch.where(inside, weight_high, 0.0))
 
 
-def _bilinear(planes: Tensor, ids: Tensor, y: _Axis, x: _Axis) -> Tensor:
+def _bilinear(planes: Tensor, ids: Tensor, y: AxisSamples, x: AxisSamples) -> Tensor:
     """Values of the instances' bitmaps at all pairs of y and x: (R, samples_y, samples_x)."""
     rows = torch.cat([y.low, y.high], dim=1) * planes.shape[2]
     columns = torch.cat([x.low, x.high], dim=1)
