@@ -1,4 +1,4 @@
-"""The report's Albumentations pipeline: stock ``Albu`` on bitmaps against ``AlbuLabelMaps``.
+"""The reference's Albumentations pipeline: stock ``Albu`` on bitmaps against ``AlbuLabelMaps``.
 
 Both sides get the same random draws, so image, instances and masks must come out the same.
 """
@@ -22,7 +22,7 @@ from peak_memory import available_bytes
 from cellseg_mm.datasets.transforms.albu_label_maps import AlbuLabelMaps
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mask-rcnn_convnext-b_fpn_albu_cell.py"
-STAGE = "the report's augmentation pipeline"
+STAGE = "the reference's augmentation pipeline"
 
 # MMDetection's documentation of Albu: boxes with min_visibility 0, lost instances filtered.
 BOX_PARAMS = {
@@ -38,8 +38,8 @@ _DISTORTIONS = ("ElasticTransform", "GridDistortion", "OpticalDistortion")
 
 
 @cache
-def report_transforms() -> list[dict[str, Any]]:
-    """The report's pipeline, from its config."""
+def reference_transforms() -> list[dict[str, Any]]:
+    """The reference's pipeline, from its config."""
     transforms: list[dict[str, Any]] = Config.fromfile(CONFIG).to_dict()["albu_transforms"]
     return transforms
 
@@ -48,7 +48,7 @@ def report_transforms() -> list[dict[str, Any]]:
 def fair_draws() -> dict[int, str]:
     """Six seeds in the pipeline's own proportions: each distortion once, and three times none."""
     pipeline = albumentations.Compose(
-        AlbuLabelMaps(report_transforms())._compose.transforms, save_applied_params=True
+        AlbuLabelMaps(reference_transforms())._compose.transforms, save_applied_params=True
     )
     tiny = np.zeros((64, 64, 3), np.uint8)
     wanted = dict.fromkeys(_DISTORTIONS, 1) | {"none": 3}
@@ -143,7 +143,7 @@ def mean_seconds(
     """
     if not _fits(scene):
         return None, our_seconds(scene, draws, inner)
-    pair = _Pair(scene, report_transforms())
+    pair = _Pair(scene, reference_transforms())
     slow, fast = [], []
     for draw in draws if stock_draws is None else stock_draws:
         stock, ours = pair.works(draw)
@@ -159,7 +159,7 @@ def mean_seconds(
 
 def our_seconds(scene: DenseScene, draws: Iterable[int], inner: int = 5) -> float:
     """Mean seconds an image over ``draws``, this project alone."""
-    transform = AlbuLabelMaps(report_transforms())
+    transform = AlbuLabelMaps(reference_transforms())
     sample = scene.sample(scene.masks)
     medians = []
     for draw in draws:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from augmentation import BOX_PARAMS, fair_draws, report_transforms, seed_both, stock_albu
+from augmentation import BOX_PARAMS, fair_draws, reference_transforms, seed_both, stock_albu
 from measurement import Measurement, Target, require
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import pseudo_collate
@@ -84,14 +84,14 @@ def datasets(data: Path, classes: tuple[str, ...]) -> tuple[Any, Any]:
     pack = {"type": "mmdet.PackDetInputs"}
     albu = {
         "type": "mmdet.Albu",
-        "transforms": report_transforms(),
+        "transforms": reference_transforms(),
         "bbox_params": BOX_PARAMS,
         "skip_img_without_anno": True,
     }
     stock = CocoDataset(
         data_prefix={"img": "images/"}, pipeline=[*_LOAD_STOCK, albu, pack], **shared
     )
-    ours_albu = {"type": "mmdet.AlbuLabelMaps", "transforms": report_transforms()}
+    ours_albu = {"type": "mmdet.AlbuLabelMaps", "transforms": reference_transforms()}
     ours = CellDataset(pipeline=[*_LOAD_OURS, ours_albu, pack], **shared)
     return stock, ours
 
@@ -152,5 +152,5 @@ def _measure_folder(root: Path, name: str, target: Target | None) -> Measurement
         images_per_second(stock, few),
         images_per_second(ours, many),
         target,
-        note="the report's augmentation pipeline; stock on two images, this project on 54",
+        note="the reference's augmentation pipeline; stock on two images, this project on 54",
     )

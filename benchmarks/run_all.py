@@ -87,7 +87,7 @@ def environment() -> dict[str, Any]:
 def main() -> int:
     args = parse_args()
     warnings.filterwarnings("ignore")
-    import report
+    import results
     from measurement import Measurement, ParityError
 
     import cellseg_mm  # noqa: F401  (before mmdet: it finds mmcv's operators)
@@ -104,14 +104,14 @@ def main() -> int:
         rows += measured
 
     facts = environment()
-    table = report.markdown(facts, rows)
+    table = results.markdown(facts, rows)
     args.out.mkdir(parents=True, exist_ok=True)
-    report.write_json(args.out / "results.json", facts, rows)
+    results.write_json(args.out / "results.json", facts, rows)
     (args.out / "results.md").write_text(table, encoding="utf-8")
-    report.draw(rows, args.out / "cost-vs-cells.png")
+    results.draw(rows, args.out / "cost-vs-cells.png")
     if args.docs:
-        report.update_document(table)
-        report.draw(rows, report.PICTURE)
+        results.update_document(table)
+        results.draw(rows, results.PICTURE)
     print(table)
     return 0
 

@@ -1,6 +1,6 @@
 """Results as JSON, as Markdown tables, inside docs/performance.md and as a picture.
 
-    python benchmarks/report.py RESULTS.json
+    python benchmarks/results.py RESULTS.json
 
 writes the tables of docs/performance.md and docs/images/cost-vs-cells.png again.
 """
@@ -18,7 +18,7 @@ from measurement import Measurement
 REPOSITORY = Path(__file__).parents[1]
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 PICTURE = REPOSITORY / "docs" / "images" / "cost-vs-cells.png"
-_BEGIN = "<!-- measured: begin (written by benchmarks/report.py) -->"
+_BEGIN = "<!-- measured: begin (written by benchmarks/results.py) -->"
 _END = "<!-- measured: end -->"
 
 
