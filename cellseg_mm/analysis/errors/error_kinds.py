@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from cellseg_mm.analysis.errors.average_precision import Ranking, mean_defined, rank_predictions
 from cellseg_mm.analysis.errors.image_matches import MATCH_IOU, SCORE_THRESHOLD, ImageMatches
@@ -100,39 +99,42 @@ def find_errors(
         for p, (kind, iou, truth) in verdicts.items():
             if kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE) and truth is not None:
                 covered.add(truth)
-            errors.append(
-                CellError(
-                    kind=kind,
-                    image_id=image.image_id,
-                    file_name=image.file_name,
-                    box=_box(image.boxes[p]),
-                    iou=iou,
-                    score=float(image.scores[p]),
-                    truth_class=None if truth is None else classes[image.truth_classes[truth]],
-                    predicted_class=classes[image.classes[p]],
-                    annotation_id=None if truth is None else int(image.annotation_ids[truth]),
-                    row=int(image.rows[p]),
-                    area=int(image.areas[p]),
-                )
-            )
+            errors.append(_error(image, classes, kind, iou, truth, p))
         errors.extend(
-            CellError(
-                kind=ErrorKind.MISSED,
-                image_id=image.image_id,
-                file_name=image.file_name,
-                box=_box(image.truth_boxes[truth]),
-                iou=float(best_iou[truth]),
-                score=None,
-                truth_class=classes[image.truth_classes[truth]],
-                predicted_class=None,
-                annotation_id=int(image.annotation_ids[truth]),
-                row=None,
-                area=int(image.truth_areas[truth]),
-            )
+            _error(image, classes, ErrorKind.MISSED, float(best_iou[truth]), truth, None)
             for truth in range(len(image.truth_classes))
             if truth not in covered
         )
     return errors
+
+
+def _error(
+    image: ImageMatches,
+    classes: Sequence[str],
+    kind: ErrorKind,
+    iou: float,
+    truth: int | None,
+    p: int | None,
+) -> CellError:
+    """The error of a prediction or, where that is None, of a true cell."""
+    if p is None:
+        box, area = image.truth_boxes[truth], image.truth_areas[truth]
+    else:
+        box, area = image.boxes[p], image.areas[p]
+    x, y, width, height = box.tolist()
+    return CellError(
+        kind=kind,
+        image_id=image.image_id,
+        file_name=image.file_name,
+        box=(x, y, width, height),
+        iou=iou,
+        score=None if p is None else float(image.scores[p]),
+        truth_class=None if truth is None else classes[image.truth_classes[truth]],
+        predicted_class=None if p is None else classes[image.classes[p]],
+        annotation_id=None if truth is None else int(image.annotation_ids[truth]),
+        row=None if p is None else int(image.rows[p]),
+        area=int(area),
+    )
 
 
 def _judge(
@@ -244,11 +246,6 @@ def _mend(
         for truth, c in enumerate(image.truth_classes):
             if truth not in covered:
                 rankings[c].truth_cells -= 1
-
-
-def _box(values: npt.NDArray[np.int64]) -> tuple[int, int, int, int]:
-    x, y, width, height = (int(v) for v in values)
-    return x, y, width, height
 
 
 def worst_cells(errors: Iterable[CellError], number: int = 12) -> dict[ErrorKind, list[CellError]]:
