@@ -47,8 +47,9 @@ class CellCocoMetric(BaseMetric):
 
     As in COCO, a cap is on the best-scored detections of one class in one image; a class without
     truth is left out of every mean. A number without any truth behind it is nan (pycocotools: -1).
-    Without any detection, all other numbers are 0. Images of `ann_file` that the model has not seen
-    count as images without detections. Numbers are not rounded.
+    Without any detection, all other numbers are 0. Detections with an empty mask do not count.
+    Images of `ann_file` that the model has not seen count as images without detections. Numbers are
+    not rounded.
 
     Args:
         ann_file: COCO json with the truth; annotation ids start at 1.
