@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mmengine.registry import init_default_scope
 
+import cellseg_mm  # noqa: F401  (finds the operators for mmcv.ops, whatever test comes first)
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
