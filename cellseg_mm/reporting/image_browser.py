@@ -5,7 +5,7 @@ Masks travel as COCO's run-length strings, some 60 bytes a cell; the page decode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis, ImageScore
 from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
+from cellseg_mm.analysis.errors.image_matches import ImageMatches
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.files.rgb_file import read_rgb
@@ -77,55 +78,34 @@ def browser_data(
         kind are positions in the lists. The kind of a true cell is that of the best prediction
         beside it, or "missed".
     """
-    kinds = list(KIND_COLOURS)
     of_prediction = {e.row: e for e in analysis.errors if e.row is not None}
-    of_truth = {e.annotation_id: e for e in analysis.errors if e.kind is ErrorKind.MISSED}
-    for error in analysis.errors:
-        if error.kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE):
-            of_truth.setdefault(error.annotation_id, error)
-    by_id = {image.image_id: image for image in analysis.matches}
+    of_truth = _verdicts_on_truth(analysis.errors)
+    matches = {image.image_id: image for image in analysis.matches}
     class_of = {category_id: c for c, category_id in enumerate(annotations.categories)}
-    pixels = sum(
-        annotations.images[s.image_id]["height"] * annotations.images[s.image_id]["width"]
-        for s in chosen
-    )
-    shrink = min(1.0, (_PIXELS_OF_ALL / max(pixels, 1)) ** 0.5)
-
-    def kind_of(error: CellError | None) -> int:
-        return kinds.index(FOUND if error is None else str(error.kind))
-
+    records = [annotations.images[score.image_id] for score in chosen]
+    shrink = (_PIXELS_OF_ALL / max(sum(r["height"] * r["width"] for r in records), 1)) ** 0.5
     images = []
-    for score in chosen:
-        match, record = by_id[score.image_id], annotations.images[score.image_id]
-        best_iou = np.zeros(len(match.scores))
-        np.maximum.at(best_iou, match.pairs.prediction_index, match.pairs.iou)
-        longest = min(_LONGEST_SIDE, round(shrink * max(record["height"], record["width"])))
+    for score, record in zip(chosen, records, strict=True):
+        longest = round(min(1.0, shrink) * max(record["height"], record["width"]))
+        picture = read_rgb(data_root / "images" / score.file_name)
         images.append(
             {
                 "name": score.file_name,
                 "width": record["width"],
                 "height": record["height"],
                 "pq": None if np.isnan(score.pq) else round(score.pq, 3),
-                "source": jpeg_data_uri(read_rgb(data_root / "images" / score.file_name), longest),
+                "source": jpeg_data_uri(picture, min(_LONGEST_SIDE, longest)),
                 "truth": [
                     [
                         class_of[cell["category_id"]],
-                        kind_of(of_truth.get(cell["id"])),
+                        _kind(of_truth.get(cell["id"])),
                         cell["segmentation"]["counts"],
                     ]
                     for cell in annotations.cells[score.image_id]
                 ],
-                "predictions": [
-                    [
-                        int(match.classes[p]),
-                        kind_of(of_prediction.get(row)),
-                        predictions[row]["segmentation"]["counts"],
-                        round(float(match.scores[p]), 3),
-                        round(float(best_iou[p]), 3),
-                    ]
-                    for p, row in enumerate(match.rows.tolist())
-                    if match.scores[p] >= analysis.score_threshold
-                ],
+                "predictions": _predicted(
+                    matches[score.image_id], predictions, of_prediction, analysis.score_threshold
+                ),
             }
         )
     return {
@@ -135,3 +115,38 @@ def browser_data(
         "kinds": [{"name": name, "colour": colour} for name, colour in KIND_COLOURS.items()],
         "images": images,
     }
+
+
+def _verdicts_on_truth(errors: Sequence[CellError]) -> dict[int | None, CellError]:
+    """Errors by the true cell that they concern; of several, that of the best prediction."""
+    found = {e.annotation_id: e for e in errors if e.kind is ErrorKind.MISSED}
+    for error in errors:
+        if error.kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE):
+            found.setdefault(error.annotation_id, error)
+    return found
+
+
+def _predicted(
+    match: ImageMatches,
+    predictions: Sequence[Prediction],
+    errors: Mapping[int, CellError],
+    score_threshold: float,
+) -> list[list[Any]]:
+    """The sure predictions of one image: see :func:`browser_data`."""
+    best_iou = np.zeros(len(match.scores))
+    np.maximum.at(best_iou, match.pairs.prediction_index, match.pairs.iou)
+    return [
+        [
+            int(match.classes[p]),
+            _kind(errors.get(row)),
+            predictions[row]["segmentation"]["counts"],
+            round(float(match.scores[p]), 3),
+            round(float(best_iou[p]), 3),
+        ]
+        for p, row in enumerate(match.rows.tolist())
+        if match.scores[p] >= score_threshold
+    ]
+
+
+def _kind(error: CellError | None) -> int:
+    return list(KIND_COLOURS).index(FOUND if error is None else str(error.kind))
