@@ -86,6 +86,25 @@ def test_every_file_holds_the_same_cells(segmented: SegmentedImage, tmp_path: Pa
     np.testing.assert_array_equal(picture[:HEIGHT], segmented.overlay())
 
 
+def test_outlines_of_5000_masks_read_back_are_the_label_maps(
+    random_cells: Callable, cut_up: Callable, make_image: Callable, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(2)
+    side = 3000
+    image = make_image(side, side)
+    batches = cut_up(rng, random_cells(rng, 5000, side, side), side, batches=20)
+    counts = write_results(result_cells(batches, image), tmp_path, image, ["geojson", "labels"])
+    features = json.loads((tmp_path / "slide 1.geojson").read_text())["features"]
+    assert 3500 < len(features) == counts.by_class.total()
+    shapes = shapely.from_geojson([json.dumps(feature["geometry"]) for feature in features])
+    assert shapely.is_valid(shapes).all()
+    assert (shapely.get_num_geometries(shapes) == 1).all()
+    labels = tifffile.imread(tmp_path / "slide 1_labels.ome.tif")
+    np.testing.assert_array_equal(shapely.area(shapes), np.bincount(labels.ravel())[1:])
+    y, x = (places[::41] for places in np.nonzero(labels))
+    assert shapely.contains_xy(shapes[labels[y, x] - 1], x + 0.5, y + 0.5).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_stream_gives_the_same_bytes_as_all_at_once(
     seed: int,
