@@ -10,9 +10,10 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cellseg_mm.preparation.problems import InputError, Problem
 
@@ -122,7 +123,9 @@ def _refuse_other_folders(out: Path) -> None:
     if not out.is_dir():
         raise InputError([Problem(out, "it is a file", "choose another --out")])
     entries = {entry.name for entry in out.iterdir()}
-    if foreign := sorted(entries - _ENTRIES):
+    audit = _read_audit(out)
+    foreign = sorted(entries - _ENTRIES) or (_foreign_files(out, audit) if audit else [])
+    if foreign:
         raise InputError(
             [
                 Problem(
@@ -133,7 +136,7 @@ def _refuse_other_folders(out: Path) -> None:
                 )
             ]
         )
-    if entries - {SPLITS_FOLDER} and not _is_prepared(out):
+    if entries - {SPLITS_FOLDER} and not audit:
         raise InputError(
             [
                 Problem(
@@ -145,12 +148,28 @@ def _refuse_other_folders(out: Path) -> None:
         )
 
 
-def _is_prepared(folder: Path) -> bool:
+def _read_audit(folder: Path) -> dict[str, Any]:
+    """The audit of an earlier output; empty where there is none."""
     try:
         audit = json.loads((folder / AUDIT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(audit, dict) and audit.get("format") == FORMAT
+        return {}
+    return audit if isinstance(audit, dict) and audit.get("format") == FORMAT else {}
+
+
+def _foreign_files(out: Path, audit: Mapping[str, Any]) -> list[str]:
+    """Files below an earlier output that are not of its images."""
+    names = {image["name"] for image in audit.get("images", [])}
+    return sorted(
+        path.relative_to(out).as_posix()
+        for folder, known in (
+            ("annotations", {"train", "val", "test"}),
+            ("images", names),
+            ("labels", names),
+        )
+        for path in (out / folder).rglob("*")
+        if not path.is_dir() and path.stem not in known
+    )
 
 
 def _exchange(new: Path, out: Path, old: Path) -> None:

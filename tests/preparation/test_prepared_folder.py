@@ -16,7 +16,8 @@ def raw_folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, text: str) -> None:
-    (folder / "audit.json").write_text(json.dumps({"format": FORMAT, "text": text}))
+    audit = {"format": FORMAT, "text": text, "images": [{"name": text}]}
+    (folder / "audit.json").write_text(json.dumps(audit))
 
 
 def text_of(folder: Path) -> str:
@@ -127,6 +128,11 @@ def test_other_folders_are_refused_and_kept(tmp_path, raw_folder):
     refuses(pictures, "not empty, and no audit.json shows")
     (pictures / "audit.json").write_text("[]")
     refuses(pictures, "not empty, and no audit.json shows")
+    with replaced_folder(tmp_path / "out", raw_folder) as folder:
+        write(folder, "first")
+        (folder / "labels").mkdir()
+    (tmp_path / "out" / "labels" / "notes.tif").touch()
+    refuses(tmp_path / "out", "'labels/notes.tif', which is no part of a prepared data set")
     refuses(home / "letter.txt", "it is a file")
     refuses(raw_folder, "overlaps with the raw folder")
     refuses(raw_folder / "out", "overlaps with the raw folder")
