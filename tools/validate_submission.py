@@ -27,11 +27,11 @@ def main() -> int:
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
-        report = validate_submission(
+        check = validate_submission(
             args.submission, args.images, args.num_classes, args.max_problems
         )
-    print(report)
-    return 0 if report.valid else 2
+    print(check)
+    return 0 if check.valid else 2
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ _RECORD_KEYS = ("image_id", "bbox", "score", "category_id", "segmentation")
 
 
 @dataclass
-class SubmissionReport:
+class SubmissionCheck:
     """What a check found.
 
     Attributes:
@@ -91,7 +91,7 @@ class SubmissionReport:
 
 def validate_submission(
     path: Path | str, images_json: Path | str, num_classes: int = 4, max_problems: int = 20
-) -> SubmissionReport:
+) -> SubmissionCheck:
     """Check the zip, its json and every record: keys, types, ids, sizes, masks, scores, boxes.
 
     Nothing in the zip is trusted: masks are checked without decoding them to pixels, and the json
@@ -104,26 +104,26 @@ def validate_submission(
         max_problems: Problems beyond this number are counted, not listed.
 
     Returns:
-        The report.
+        The check.
 
     Raises:
         FileNotFoundError: There is no such submission or image list.
         ValueError: The image list is not one.
     """
     sizes = _read_image_sizes(Path(images_json))
-    report = SubmissionReport(max_problems, images=len(sizes))
+    check = SubmissionCheck(max_problems, images=len(sizes))
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"The submission {path} does not exist.")
     try:
         with zipfile.ZipFile(path) as archive:
-            member = _find_member(archive, report)
+            member = _find_member(archive, check)
             if member is not None:
                 with archive.open(member) as file:
-                    _check_records(file, sizes, num_classes, report)
+                    _check_records(file, sizes, num_classes, check)
     except _ZIP_ERRORS as error:
-        report.add_problem(f"{path} is not a readable zip: {error}")
-    return report
+        check.add_problem(f"{path} is not a readable zip: {error}")
+    return check
 
 
 def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
@@ -139,16 +139,16 @@ def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
         ) from error
 
 
-def _find_member(archive: zipfile.ZipFile, report: SubmissionReport) -> zipfile.ZipInfo | None:
+def _find_member(archive: zipfile.ZipFile, check: SubmissionCheck) -> zipfile.ZipInfo | None:
     """The json of the submission, or the only one that could be meant."""
     names = archive.namelist()
     if names != [MEMBER]:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        report.add_problem(f"The zip must hold {MEMBER} and nothing else, but holds: {shown}")
+        check.add_problem(f"The zip must hold {MEMBER} and nothing else, but holds: {shown}")
     candidates = [i for i in archive.infolist() if Path(i.filename).suffix == ".json"]
     member = next((i for i in candidates if i.filename == MEMBER), next(iter(candidates), None))
     if member is not None and member.file_size > MAX_MEMBER_BYTES:
-        report.add_problem(
+        check.add_problem(
             f"{member.filename} unpacks to {member.file_size:,} bytes, more than the "
             f"{MAX_MEMBER_BYTES:,} that this check reads."
         )
@@ -157,39 +157,39 @@ def _find_member(archive: zipfile.ZipFile, report: SubmissionReport) -> zipfile.
 
 
 def _check_records(
-    file: IO[bytes], sizes: dict[int, tuple[int, int]], num_classes: int, report: SubmissionReport
+    file: IO[bytes], sizes: dict[int, tuple[int, int]], num_classes: int, check: SubmissionCheck
 ) -> None:
     per_image: Counter[int] = Counter()
     boxes_outside = 0
     try:
         for index, record in enumerate(iterate_list(file)):
-            if index >= MAX_PER_IMAGE * len(sizes) or report.num_problems >= MAX_PROBLEMS:
-                report.add_problem(f"what comes from record {index} on was not looked at")
+            if index >= MAX_PER_IMAGE * len(sizes) or check.num_problems >= MAX_PROBLEMS:
+                check.add_problem(f"what comes from record {index} on was not looked at")
                 break
-            report.detections += 1
+            check.detections += 1
             for problem in _record_problems(record, sizes, num_classes):
-                report.add_problem(f"record {index}: {problem}")
+                check.add_problem(f"record {index}: {problem}")
             if not isinstance(record, dict):
                 continue
             image_id, category = record.get("image_id"), record.get("category_id")
             if _is_integer(category):
-                report.per_category[category] += 1
+                check.per_category[category] += 1
             if _is_integer(image_id) and image_id in sizes:
                 per_image[image_id] += 1
                 boxes_outside += _reaches_outside(record.get("bbox"), sizes[image_id])
     except UserError as error:
-        report.add_problem(
-            f"{MEMBER} is not a JSON list, seen in record {report.detections}: {error}"
+        check.add_problem(
+            f"{MEMBER} is not a JSON list, seen in record {check.detections}: {error}"
         )
-    report.images_with_detections = len(per_image)
-    report.most_in_an_image = max(per_image.values(), default=0)
+    check.images_with_detections = len(per_image)
+    check.most_in_an_image = max(per_image.values(), default=0)
     if boxes_outside:
-        report.notes.append(
+        check.notes.append(
             f"{boxes_outside:,} boxes reach beyond their image when read as [x, y, width, height] "
             "as COCO does: are they [x1, y1, x2, y2]? Boxes do not change mask AP."
         )
-    if not report.detections:
-        report.notes.append("No detections: pycocotools' `loadRes` fails on an empty list.")
+    if not check.detections:
+        check.notes.append("No detections: pycocotools' `loadRes` fails on an empty list.")
 
 
 def _record_problems(

@@ -12,7 +12,7 @@ import pandas as pd
 from cellseg_mm.files.markdown_table import markdown_table
 from cellseg_mm.preparation.dataset_statistics import statistics
 from cellseg_mm.preparation.image_groups import patient_of
-from cellseg_mm.preparation.image_inspection import ImageReport
+from cellseg_mm.preparation.image_inspection import ImageInspection
 from cellseg_mm.preparation.splits import Fold
 
 Record = dict[str, Any]
@@ -21,20 +21,20 @@ TINY_AREA = 10
 """Pixels: an instance below this is more likely a stray than a cell."""
 
 
-def image_record(report: ImageReport, classes: Sequence[str]) -> Record:
+def image_record(inspection: ImageInspection, classes: Sequence[str]) -> Record:
     """What `audit.json` says of one image."""
     record: Record = {
-        "name": report.name,
-        "part": report.part,
-        "height": report.height,
-        "width": report.width,
-        "channels": report.channels,
-        "dtype": report.dtype,
-        "alpha": report.alpha,
-        "sha256": report.content,
-        "blue_excess": None if report.blue_excess is None else round(report.blue_excess, 2),
+        "name": inspection.name,
+        "part": inspection.part,
+        "height": inspection.height,
+        "width": inspection.width,
+        "channels": inspection.channels,
+        "dtype": inspection.dtype,
+        "alpha": inspection.alpha,
+        "sha256": inspection.content,
+        "blue_excess": None if inspection.blue_excess is None else round(inspection.blue_excess, 2),
     }
-    if report.class_files is None:
+    if inspection.class_files is None:
         return record | {"classes": None}
     return record | {
         "classes": {
@@ -43,26 +43,26 @@ def image_record(report: ImageReport, classes: Sequence[str]) -> Record:
                 "dtype": file.dtype,
                 "instances": file.instances,
             }
-            for number, file in report.class_files.items()
+            for number, file in inspection.class_files.items()
         },
-        "instances": len(report.classes),
-        "shared_ids": report.shared_ids,
-        "overlap_pixels": report.overlap_pixels,
-        "fragmented_instances": report.fragmented,
-        "tiny_instances": int(np.count_nonzero(report.areas < TINY_AREA)),
+        "instances": len(inspection.classes),
+        "shared_ids": inspection.shared_ids,
+        "overlap_pixels": inspection.overlap_pixels,
+        "fragmented_instances": inspection.fragmented,
+        "tiny_instances": int(np.count_nonzero(inspection.areas < TINY_AREA)),
     }
 
 
-def image_statistics(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
+def image_statistics(inspections: Sequence[ImageInspection], classes: Sequence[str]) -> Record:
     """Numbers over a set of images, as :func:`statistics` gives them."""
     images = pd.DataFrame(
-        [(r.height, r.width, r.class_files is not None) for r in reports],
+        [(r.height, r.width, r.class_files is not None) for r in inspections],
         columns=["height", "width", "with_truth"],
     )
     cells = pd.DataFrame(
         [
             (number, label - 1, area, side)
-            for number, r in enumerate(reports)
+            for number, r in enumerate(inspections)
             for label, area, side in zip(r.classes, r.areas, r.box_sides, strict=True)
         ],
         columns=["image", "label", "area", "box_side"],
@@ -70,32 +70,32 @@ def image_statistics(reports: Sequence[ImageReport], classes: Sequence[str]) -> 
     return statistics(images, cells, classes)
 
 
-def part_record(reports: Sequence[ImageReport], classes: Sequence[str]) -> Record:
+def part_record(inspections: Sequence[ImageInspection], classes: Sequence[str]) -> Record:
     """Composition of one part of a split: images and instances of each class."""
-    found = image_statistics(reports, classes)
+    found = image_statistics(inspections, classes)
     instances = {name: record["instances"] for name, record in found["classes"].items()}
     return {"images": found["images"], "instances": instances}
 
 
-def find_warnings(reports: Sequence[ImageReport], group_regex: str | None) -> list[str]:
+def find_warnings(inspections: Sequence[ImageInspection], group_regex: str | None) -> list[str]:
     """What deserves a look in the images of a data set, worst first, one sentence each."""
     warnings: list[str] = []
     same: dict[str, list[str]] = defaultdict(list)
     parts_of_patient: dict[str, set[str]] = defaultdict(set)
-    for report in reports:
-        same[report.content].append(f"{report.part}/{report.name}")
-        patient = patient_of(report.name, group_regex)
+    for inspection in inspections:
+        same[inspection.content].append(f"{inspection.part}/{inspection.name}")
+        patient = patient_of(inspection.name, group_regex)
         if patient is not None:
-            parts_of_patient[patient].add(report.part)
+            parts_of_patient[patient].add(inspection.part)
     for names in same.values():
         if len(names) > 1:
             warnings.append(f"The same pixels are in {_list(names)}.")
-    for report in reports:
-        if report.shared_ids:
+    for inspection in inspections:
+        ids = inspection.shared_ids
+        if ids:
             warnings.append(
-                f"{report.part}/{report.name} uses {len(report.shared_ids)} ids in more than one "
-                f"class ({_list(map(str, report.shared_ids))}): they are taken as separate "
-                "instances."
+                f"{inspection.part}/{inspection.name} uses {len(ids)} ids in more than one class "
+                f"({_list(map(str, ids))}): they are taken as separate instances."
             )
     shared = sorted(patient for patient, parts in parts_of_patient.items() if len(parts) > 1)
     if shared:
@@ -103,11 +103,11 @@ def find_warnings(reports: Sequence[ImageReport], group_regex: str | None) -> li
             f"{_count(shared, 'patient')} with images in train and test ({_list(shared)}): test "
             "scores say less about new patients."
         )
-    with_truth = [report for report in reports if report.class_files is not None]
+    with_truth = [inspection for inspection in inspections if inspection.class_files is not None]
     for what, chosen in (
         (
             "an alpha channel that is not 255 everywhere (dropped)",
-            [r for r in reports if r.alpha == "not opaque"],
+            [r for r in inspections if r.alpha == "not opaque"],
         ),
         ("no cell at all", [r for r in with_truth if not len(r.classes)]),
         (
@@ -121,14 +121,14 @@ def find_warnings(reports: Sequence[ImageReport], group_regex: str | None) -> li
         (f"cells of fewer than {TINY_AREA} pixels", [r for r in with_truth if _tiny(r)]),
     ):
         if chosen:
-            names = [f"{report.part}/{report.name}" for report in chosen]
+            names = [f"{inspection.part}/{inspection.name}" for inspection in chosen]
             warnings.append(f"{_count(names, 'image')} with {what}: {_list(names)}.")
     return warnings
 
 
 def split_warnings(
     fold: Fold,
-    reports: Sequence[ImageReport],
+    inspections: Sequence[ImageInspection],
     groups: Sequence[str],
     classes: Sequence[str],
     val_fraction: float,
@@ -137,7 +137,7 @@ def split_warnings(
 
     Args:
         fold: The split.
-        reports: Reports of the training images.
+        inspections: Inspections of the training images.
         groups: Group of each of them.
         classes: Class names.
         val_fraction: The share of validation images that was asked for.
@@ -146,15 +146,15 @@ def split_warnings(
     if not fold.val:
         reason = (
             "there is only one image, and it goes to training"
-            if len(reports) == 1
+            if len(inspections) == 1
             else "the validation fraction is 0"
         )
         return [f"The validation part is empty: {reason}. Train without validation."]
     in_val = set(fold.val)
     train: set[str] = set()
     val: set[str] = set()
-    for report, group in zip(reports, groups, strict=True):
-        (val if report.name in in_val else train).add(group)
+    for inspection, group in zip(inspections, groups, strict=True):
+        (val if inspection.name in in_val else train).add(group)
     if leaked := sorted(train & val):
         names = [key.partition(":")[2] for key in leaked]
         warnings.append(
@@ -162,12 +162,12 @@ def split_warnings(
             f"({_list(names)}): validation scores will be too good."
         )
     for part, in_part in (("training", False), ("validation", True)):
-        counts = part_record([r for r in reports if (r.name in in_val) == in_part], classes)
+        counts = part_record([r for r in inspections if (r.name in in_val) == in_part], classes)
         missing = [name for name, count in counts["instances"].items() if not count]
         if missing:
             warnings.append(f"No {part} image has the class {_list(missing)}.")
-    share = len(fold.val) / len(reports)
-    if abs(share - val_fraction) > max(0.05, 1 / len(reports)):
+    share = len(fold.val) / len(inspections)
+    if abs(share - val_fraction) > max(0.05, 1 / len(inspections)):
         warnings.append(
             f"Validation has {share:.0%} of the images, not {val_fraction:.0%}: patients stay "
             "together, and rare classes should be in both parts."
@@ -252,8 +252,8 @@ def _plain(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
 
 
-def _tiny(report: ImageReport) -> bool:
-    return bool((report.areas < TINY_AREA).any())
+def _tiny(inspection: ImageInspection) -> bool:
+    return bool((inspection.areas < TINY_AREA).any())
 
 
 def _count(names: Sequence[str], noun: str) -> str:

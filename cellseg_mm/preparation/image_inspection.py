@@ -35,7 +35,7 @@ class ClassFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ImageReport:
+class ImageInspection:
     """What one image holds.
 
     Attributes:
@@ -85,11 +85,11 @@ class ImageInspector:
 
     num_classes: int
 
-    def __call__(self, image: RawImage) -> ImageReport | list[Problem]:
+    def __call__(self, image: RawImage) -> ImageInspection | list[Problem]:
         """Read all files of an image.
 
         Returns:
-            The report, or every problem of the image's files.
+            The inspection, or every problem of the image's files.
         """
         problems: list[Problem] = []
         size = pixels = None
@@ -130,7 +130,7 @@ class ImageInspector:
             cover += mask != 0
         ids, uses = np.unique(instances.raw_ids, return_counts=True)
         boxes = instances.boxes
-        return ImageReport(
+        return ImageInspection(
             name=image.name,
             part=image.part,
             height=pixels.shape[0],

@@ -28,7 +28,7 @@ from cellseg_mm.preparation.channel_order import (
 )
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.image_groups import group_images, patient_of
-from cellseg_mm.preparation.image_inspection import ImageInspector, ImageReport
+from cellseg_mm.preparation.image_inspection import ImageInspection, ImageInspector
 from cellseg_mm.preparation.image_writer import ImageWriter, WrittenImage
 from cellseg_mm.preparation.ordered_map import ordered_map
 from cellseg_mm.preparation.prepared_folder import (
@@ -127,12 +127,12 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         InputError: The raw folder or the output folder cannot be used; it lists all reasons.
     """
     with replaced_folder(options.out, options.raw) as folder:
-        images, reports, warnings = _check(options)
-        train = [report for report in reports if report.part == "train"]
+        images, inspections, warnings = _check(options)
+        train = [inspection for inspection in inspections if inspection.part == "train"]
         order = _channel_order(options, train)
         groups = group_images(
-            [report.name for report in train],
-            [report.content for report in train],
+            [inspection.name for inspection in train],
+            [inspection.content for inspection in train],
             options.group_regex,
         )
         _copy_splits(options.out, folder)
@@ -151,7 +151,7 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         _write_annotations(folder, images, written, fold, options.classes)
 
         share = 1 / options.folds if options.folds else options.val_fraction
-        warnings += find_warnings(reports, options.group_regex)
+        warnings += find_warnings(inspections, options.group_regex)
         warnings += [order.doubt] if order.doubt else []
         warnings += split_warnings(fold, train, groups, options.classes, share)
         if options.group_regex is not None:
@@ -161,32 +161,32 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
                     f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training "
                     f"images; the others, such as {unmatched[0]}, are groups of their own."
                 )
-        audit = _audit(options, reports, order, groups, fold, warnings)
+        audit = _audit(options, inspections, order, groups, fold, warnings)
         _write_json(folder / AUDIT_FILE, audit, indent=1)
         (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
     return audit
 
 
-def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageReport], list[str]]:
+def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageInspection], list[str]]:
     """Read every file; raise one error that lists all problems."""
     dataset = scan_raw_folder(options.raw, len(options.classes))
     problems = list(dataset.problems)
-    reports: list[ImageReport] = []
+    inspections: list[ImageInspection] = []
     readable = [image for image in dataset.images if image.image_path.is_file()]
     inspector = ImageInspector(len(options.classes))
     for result in ordered_map(inspector, readable, options.workers, "check", options.show_progress):
-        if isinstance(result, ImageReport):
-            reports.append(result)
+        if isinstance(result, ImageInspection):
+            inspections.append(result)
         else:
             problems += result
     if problems:
         raise InputError(problems)
-    return dataset.images, reports, list(dataset.warnings)
+    return dataset.images, inspections, list(dataset.warnings)
 
 
-def _channel_order(options: PrepareOptions, train: Sequence[ImageReport]) -> ChannelOrder:
+def _channel_order(options: PrepareOptions, train: Sequence[ImageInspection]) -> ChannelOrder:
     stated = None if options.channel_order == "auto" else options.channel_order
-    order = vote_channel_order([report.blue_excess for report in train], stated)
+    order = vote_channel_order([inspection.blue_excess for inspection in train], stated)
     if order is None:
         raise InputError(
             [
@@ -211,11 +211,11 @@ def _copy_splits(out: Path, folder: Path) -> None:
 
 
 def _folds(
-    options: PrepareOptions, folder: Path, train: Sequence[ImageReport], groups: Sequence[str]
+    options: PrepareOptions, folder: Path, train: Sequence[ImageInspection], groups: Sequence[str]
 ) -> list[Fold]:
     """Read the split file of these arguments, or draw the split and write the file."""
     arguments = options.split_arguments
-    names = [report.name for report in train]
+    names = [inspection.name for inspection in train]
     path = folder / SPLITS_FOLDER / arguments.file_name
     if path.exists():
         try:
@@ -225,7 +225,10 @@ def _folds(
             original = options.out / SPLITS_FOLDER / path.name
             raise InputError([error.problem._replace(path=original)]) from error
     counts = np.array(
-        [np.bincount(report.classes, minlength=len(options.classes) + 1)[1:] for report in train]
+        [
+            np.bincount(inspection.classes, minlength=len(options.classes) + 1)[1:]
+            for inspection in train
+        ]
     )
     try:
         folds = draw_folds(names, groups, counts, arguments)
@@ -256,18 +259,18 @@ def _write_annotations(
 
 def _audit(
     options: PrepareOptions,
-    reports: Sequence[ImageReport],
+    inspections: Sequence[ImageInspection],
     order: ChannelOrder,
     groups: Sequence[str],
     fold: Fold,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    train = [report for report in reports if report.part == "train"]
-    test = [report for report in reports if report.part == "test"]
+    train = [inspection for inspection in inspections if inspection.part == "train"]
+    test = [inspection for inspection in inspections if inspection.part == "test"]
     in_val = set(fold.val)
     parts = {
-        "train": [report for report in train if report.name not in in_val],
-        "val": [report for report in train if report.name in in_val],
+        "train": [inspection for inspection in train if inspection.name not in in_val],
+        "val": [inspection for inspection in train if inspection.name in in_val],
         "test": test,
     }
     return {
@@ -285,7 +288,7 @@ def _audit(
             "train": image_statistics(train, options.classes),
             "test": image_statistics(test, options.classes),
         },
-        "images": [image_record(report, options.classes) for report in reports],
+        "images": [image_record(inspection, options.classes) for inspection in inspections],
     }
 
 

@@ -60,30 +60,30 @@ def check(folder, content, **options):
 
 
 def test_a_valid_submission(tmp_path):
-    report = check(tmp_path, valid_records())
+    result = check(tmp_path, valid_records())
 
-    assert report.valid
-    assert (report.problems, report.notes) == ([], [])
-    assert (report.detections, report.images, report.images_with_detections) == (2, 2, 2)
-    assert report.per_category == {1: 1, 4: 1}
-    assert str(report).endswith("\nvalid")
+    assert result.valid
+    assert (result.problems, result.notes) == ([], [])
+    assert (result.detections, result.images, result.images_with_detections) == (2, 2, 2)
+    assert result.per_category == {1: 1, 4: 1}
+    assert str(result).endswith("\nvalid")
 
 
 def test_no_detections_are_valid_with_a_note(tmp_path):
-    report = check(tmp_path, [])
+    result = check(tmp_path, [])
 
-    assert report.valid
-    assert "loadRes" in report.notes[0]
+    assert result.valid
+    assert "loadRes" in result.notes[0]
 
 
 def test_boxes_as_corners_are_valid_with_a_note(tmp_path):
     records = valid_records()
     records[0]["bbox"] = [11, 5, 19, 12]
 
-    report = check(tmp_path, records)
+    result = check(tmp_path, records)
 
-    assert report.valid
-    assert report.notes[0].startswith("1 boxes reach beyond")
+    assert result.valid
+    assert result.notes[0].startswith("1 boxes reach beyond")
 
 
 def spoil(path, value):
@@ -138,24 +138,24 @@ def test_one_spoilt_record(tmp_path, change, problem):
     records = valid_records()
     change(records)
 
-    report = check(tmp_path, records)
+    result = check(tmp_path, records)
 
-    assert report.num_problems == len(report.problems) == 1
-    assert report.problems[0].startswith(f"record 0: {problem}") or problem in report.problems[0]
+    assert result.num_problems == len(result.problems) == 1
+    assert result.problems[0].startswith(f"record 0: {problem}") or problem in result.problems[0]
 
 
 def test_all_problems_are_counted_and_some_listed(tmp_path):
     record = valid_records()[0] | {"score": -1, "category_id": 9}
 
-    report = check(tmp_path, [valid_records()[0]] + [record] * 30, max_problems=3)
+    result = check(tmp_path, [valid_records()[0]] + [record] * 30, max_problems=3)
 
-    assert report.num_problems == 60
-    assert [problem.split(":")[0] for problem in report.problems] == [
+    assert result.num_problems == 60
+    assert [problem.split(":")[0] for problem in result.problems] == [
         "record 1",
         "record 1",
         "record 2",
     ]
-    assert "… and 57 more problems\nnot valid: 60 problems" in str(report)
+    assert "… and 57 more problems\nnot valid: 60 problems" in str(result)
 
 
 def test_number_of_classes(tmp_path):
@@ -164,42 +164,42 @@ def test_number_of_classes(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "{}", "[", "[1 2]", "[1, ]", "[1", "[] []", "[NaN]"])
 def test_text_that_is_not_a_json_list(tmp_path, content):
-    report = check(tmp_path, content)
+    result = check(tmp_path, content)
 
-    assert not report.valid
-    assert report.problems[-1].startswith("test-results.json is not a JSON list, seen in record")
+    assert not result.valid
+    assert result.problems[-1].startswith("test-results.json is not a JSON list, seen in record")
 
 
 @pytest.mark.parametrize("record", ["[" * 100_000 + "]" * 100_000, "9" * 400, '"\x1b[31m"'])
 def test_records_that_no_one_would_write(tmp_path, record):
-    report = check(tmp_path, f"[{record}]".replace("\x1b", "\\u001b"))
+    result = check(tmp_path, f"[{record}]".replace("\x1b", "\\u001b"))
 
-    assert report.num_problems == 1
-    assert len(report.problems[0]) < 200
-    assert report.problems[0].isprintable()
+    assert result.num_problems == 1
+    assert len(result.problems[0]) < 200
+    assert result.problems[0].isprintable()
 
 
 def test_records_without_end_are_not_all_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(submission_check, "MAX_PER_IMAGE", 3)
-    report = check(tmp_path, valid_records() * 20)
-    assert report.detections == 3 * len(IMAGES)
-    assert "was not looked at" in report.problems[-1]
+    result = check(tmp_path, valid_records() * 20)
+    assert result.detections == 3 * len(IMAGES)
+    assert "was not looked at" in result.problems[-1]
 
     monkeypatch.undo()
     monkeypatch.setattr(submission_check, "MAX_PROBLEMS", 5)
-    report = check(tmp_path, [1] * 100)
-    assert report.detections == 5
+    result = check(tmp_path, [1] * 100)
+    assert result.detections == 5
 
 
 def test_another_name_in_the_zip(tmp_path):
     (tmp_path / "images.json").write_text(json.dumps(IMAGES))
     path = write_zip(tmp_path, [valid_records()[0] | {"score": 2}], member="results/answer.json")
 
-    report = validate_submission(path, tmp_path / "images.json")
+    result = validate_submission(path, tmp_path / "images.json")
 
     # The content is checked all the same.
-    assert "but holds: results/answer.json" in report.problems[0]
-    assert "score" in report.problems[1]
+    assert "but holds: results/answer.json" in result.problems[0]
+    assert "score" in result.problems[1]
 
 
 def test_more_than_one_file_in_the_zip(tmp_path):
@@ -208,11 +208,11 @@ def test_more_than_one_file_in_the_zip(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("__MACOSX/._test-results.json", "x")
 
-    report = validate_submission(path, tmp_path / "images.json")
+    result = validate_submission(path, tmp_path / "images.json")
 
-    assert report.num_problems == 1
-    assert "nothing else" in report.problems[0]
-    assert report.detections == 2
+    assert result.num_problems == 1
+    assert "nothing else" in result.problems[0]
+    assert result.detections == 2
 
 
 def test_an_empty_zip(tmp_path):
@@ -226,9 +226,9 @@ def test_an_empty_zip(tmp_path):
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(submission_check, "MAX_MEMBER_BYTES", 10_000)
 
-    report = check(tmp_path, "[" + " " * 100_000 + "]")
+    result = check(tmp_path, "[" + " " * 100_000 + "]")
 
-    assert report.problems == [
+    assert result.problems == [
         "test-results.json unpacks to 100,002 bytes, more than the 10,000 that this check reads."
     ]
 
@@ -278,10 +278,10 @@ records = st.fixed_dictionaries(
 @settings(deadline=None)
 @given(st.lists(records | json_values, max_size=3))
 def test_any_json_is_judged(tmp_path_factory, content):
-    report = check(tmp_path_factory.mktemp("any"), content)
+    result = check(tmp_path_factory.mktemp("any"), content)
 
-    assert report.detections == len(content)
-    assert str(report)
+    assert result.detections == len(content)
+    assert str(result)
 
 
 def test_a_coco_file_as_image_list(tmp_path):
@@ -314,11 +314,11 @@ def test_absent_files(tmp_path):
 def test_the_course_example_is_valid(shared_data):
     folder = shared_data / "hw3_sample"
 
-    report = validate_submission(
+    result = validate_submission(
         folder / "submission_example.zip", folder / "test_image_name_to_ids.json"
     )
 
     # Its boxes are corners, which mask AP does not see.
-    assert report.valid
-    assert report.detections == 2
-    assert report.notes[0].startswith("2 boxes reach beyond")
+    assert result.valid
+    assert result.detections == 2
+    assert result.notes[0].startswith("2 boxes reach beyond")

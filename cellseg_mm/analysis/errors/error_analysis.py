@@ -157,7 +157,7 @@ def analyse_errors(
         worst: How many of the worst cells to keep of each kind.
 
     Returns:
-        Everything that a report can draw.
+        Everything that the report draws.
 
     Raises:
         ValueError: A prediction is of an unknown image or category, or a mask is malformed.
