@@ -16,14 +16,10 @@ from cellseg_mm.inference.results.cell_counts import CellCounts
 from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.result_sink import ResultSink
-from cellseg_mm.inference.scaled_image import ScaledImage
 from cellseg_mm.structures.palette import class_colour, rgb
 from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.class_legend import Rgb, class_legend
 from cellseg_mm.visualization.outlines import outline, scaled_crop
-
-LONGEST_SIDE = 4000
-"""Larger images are drawn as thumbnails of this, pixels."""
 
 _EDGE = 0.35
 """Brightness that is left beside a line."""
@@ -57,7 +53,7 @@ class Overlay:
         self._image = image
         self._counts = CellCounts(image)
         self._colours = [_bright(label) for label in range(len(image.classes))]
-        self._scale = min(1.0, LONGEST_SIDE / max(image.width, image.height))
+        self._scale = image.picture_scale
         height, width = (max(1, round(n * self._scale)) for n in (image.height, image.width))
         # Of each pixel the class whose line runs there, from 1.
         self._lines = np.zeros((height, width), np.uint8 if len(image.classes) < 255 else np.uint16)
@@ -78,9 +74,7 @@ class Overlay:
 
     def picture(self) -> Picture:
         """(H, W, 3) uint8, RGB: the size of the image, or of its thumbnail."""
-        height, width = self._lines.shape
-        view = ScaledImage(self._image.source, width, height)
-        picture = np.ascontiguousarray(view.read(0, 0, width, height).permute(1, 2, 0).numpy())
+        picture = self._image.picture.copy()
         lines = self._lines > 0
         beside = cv2.dilate(lines.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool) & ~lines
         picture[beside] = (picture[beside] * _EDGE).astype(np.uint8)

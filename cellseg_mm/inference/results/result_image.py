@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from cellseg_mm.inference.readers.image_reader import ImageReader
+from cellseg_mm.inference.scaled_image import ScaledImage
+
+LONGEST_SIDE = 4000
+"""Of larger images there is a thumbnail of this, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,3 +44,18 @@ class ResultImage:
     def height(self) -> int:
         """Pixels."""
         return self.source.height
+
+    @property
+    def picture_scale(self) -> float:
+        """Pixels of ``picture`` for each pixel of the image; 1 at most."""
+        return min(1.0, LONGEST_SIDE / max(self.width, self.height))
+
+    @cached_property
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8, RGB: the image, or a thumbnail of a large one.
+
+        It is read when it is first asked for, and kept.
+        """
+        width, height = (max(1, round(n * self.picture_scale)) for n in (self.width, self.height))
+        view = ScaledImage(self.source, width, height).read(0, 0, width, height)
+        return np.ascontiguousarray(view.permute(1, 2, 0).numpy())

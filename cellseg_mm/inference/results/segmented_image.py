@@ -28,7 +28,7 @@ class SegmentedImage:
     its ``id`` in ``table`` and in every file.
 
     Args:
-        image: The image.
+        image: The image; it may be closed afterwards.
         batches: Its cells, see :func:`cellseg_mm.inference.results.formats.result_cells`.
 
     Attributes:
@@ -39,6 +39,7 @@ class SegmentedImage:
     def __init__(self, image: ResultImage, batches: Iterable[ResultCells]) -> None:
         self.image = image
         self.cells: list[ResultCell] = [cell for batch in batches for cell in batch.cells]
+        _ = image.picture  # for overlays, which may be asked for after the image was closed
 
     def __repr__(self) -> str:
         size = f"{self.image.width}×{self.image.height}"

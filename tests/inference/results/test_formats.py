@@ -17,6 +17,7 @@ import shapely
 import tifffile
 from PIL import Image
 
+from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.results import measurements, roi_file
 from cellseg_mm.inference.results.formats import (
     DEFAULT_FORMATS,
@@ -25,6 +26,7 @@ from cellseg_mm.inference.results.formats import (
     result_paths,
     write_results,
 )
+from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.segmented_image import SegmentedImage
 from cellseg_mm.models.test_time.tiles import FoundCells
 
@@ -176,6 +178,20 @@ def test_an_error_leaves_older_files_alone(
         write_results(result_cells(broken(), image), tmp_path, image, list(FORMATS))
     assert [path.name for path in tmp_path.iterdir()] == ["slide 1.csv"]
     assert (tmp_path / "slide 1.csv").read_text() == "older"
+
+
+def test_an_image_in_memory_outlives_its_file(detections: list, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), compression="zlib")
+    with open_image(path) as reader:
+        image = ResultImage("slide", reader, ("lymphocyte", "epithelial", "other"))
+        segmented = SegmentedImage(image, result_cells([FoundCells(detections, HEIGHT)], image))
+    path.unlink()
+    segmented.save(tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == len(DEFAULT_FORMATS)
+    assert segmented.overlay().shape == pixels.shape
+    assert segmented.table["area_um2"].isna().all()
 
 
 def test_too_many_rois_are_a_warning(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cellseg_mm.inference.results import overlay_file
+from cellseg_mm.inference.results import result_image
 from cellseg_mm.inference.results.overlay_file import Overlay
 from cellseg_mm.inference.results.overlay_file import overlay_file as open_overlay
 from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells
@@ -55,7 +55,7 @@ def test_classes_have_colours_of_their_own_which_the_legend_explains(make_image:
 def test_large_images_become_thumbnails(
     name: str, make_image: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overlay_file, "LONGEST_SIDE", 100)
+    monkeypatch.setattr(result_image, "LONGEST_SIDE", 100)
     image = make_image(310, 400)
     with open_overlay(tmp_path / name, image) as sink:
         sink.add(ResultCells([square(1, 0, 80, 80, side=80), square(2, 1, 201, 30, side=1)], 310))
