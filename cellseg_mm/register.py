@@ -1,5 +1,12 @@
 """Importing this registers everything of this package with MMDetection; configs name it."""
 
+import contextlib
+import io
+
+with contextlib.redirect_stdout(io.StringIO()):  # "Could not import OneDL", which means nothing
+    import mmdet.datasets  # noqa: F401
+    import mmpretrain.models  # noqa: F401
+
 import cellseg_mm.datasets.cell_dataset
 import cellseg_mm.datasets.transforms.albu_label_maps
 import cellseg_mm.datasets.transforms.cell_crop

@@ -1,9 +1,11 @@
-"""Score a trained model, or write the submission of the test images.
+"""Score a checkpoint, write its detections, or write a submission.
+
+    python tools/test.py CONFIG CHECKPOINT [--split val] [--dump OUT.json] [--submission OUT.zip]
 
 Without --submission: scores on the validation images. With it: predictions of the test images, and
-scores where their truth is known. Scores go to the work dir, those of the validation images to
-metrics.json and those of the test images to metrics_test.json; a run that scores nothing leaves
-both as they are.
+scores where their truth is known. Everything is written beside the checkpoint: scores of the
+validation images to metrics.json, those of the test images to metrics_test.json, pictures to
+overlays/val/ and overlays/test/. The scores are printed as one table.
 
 The config's test_time turns on test-time augmentation (views, scales), tiles for large images and
 further checkpoints: --cfg-options test_time.views=dihedral test_time.tile=512.
@@ -12,6 +14,7 @@ further checkpoints: --cfg-options test_time.views=dihedral test_time.tile=512.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,14 +24,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("config", help="path of the config")
     parser.add_argument("checkpoint", help="path of the checkpoint")
     parser.add_argument(
-        "--work-dir", help="folder of metrics and overlays (default: work_dirs/<config's name>)"
+        "--work-dir", help="folder of metrics and overlays (default: that of the checkpoint)"
     )
     parser.add_argument(
         "--metrics",
         nargs="+",
         choices=["coco", "cell"],
-        default=["coco"],
-        help="coco: average precision (default); cell: PQ, AJI, F1, Dice and counts; "
+        default=["coco", "cell"],
+        help="coco: average precision; cell: PQ, AJI, F1, Dice and counts (default: both); "
         "left out for images without truth",
     )
     parser.add_argument("--dump", metavar="OUT.json", help="write the detections as COCO JSON")
@@ -53,28 +56,63 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # These imports take seconds, which --help and a mistyped option should not.
-    from mmengine.runner import Runner
-
-    from cellseg_mm.runs.checkpoint_weights import load_weights
-    from cellseg_mm.runs.evaluation import choose_evaluation, write_metrics
-    from cellseg_mm.runs.run_config import load_config
-    from cellseg_mm.runs.test_time_settings import use_test_time
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-    split = args.split or ("test" if args.submission else "val")
     with exit_with_a_sentence():
-        config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-        scored = choose_evaluation(config, split, args.metrics, args.dump, args.submission)
-        further_checkpoints = use_test_time(config)
-        runner = Runner.from_cfg(config)
-        if not scored:
-            runner.logger.warning(
-                f"The {split} images have no truth: they are predicted, --metrics is left out."
-            )
-        load_weights(runner.model, [args.checkpoint, *further_checkpoints])
-        metrics = runner.test()
-        if scored:
-            write_metrics(metrics, config.work_dir, split)
+        for line in evaluate(args):
+            print(line)
+
+
+def evaluate(args: argparse.Namespace) -> list[str]:
+    """Run the test loop and write what was asked for.
+
+    Returns:
+        The table of scores and the files that were written.
+    """
+    from mmengine.dist import is_main_process
+
+    from cellseg_mm.errors import MissingFileError
+    from cellseg_mm.runs.checkpoint_weights import load_weights
+    from cellseg_mm.runs.evaluation import choose_evaluation, write_metrics
+    from cellseg_mm.runs.quiet_runner import EvaluationRunner
+    from cellseg_mm.runs.run_config import load_config
+    from cellseg_mm.runs.score_table import score_table
+    from cellseg_mm.runs.test_time_settings import use_test_time
+
+    if not Path(args.checkpoint).is_file():
+        raise MissingFileError(
+            f"The checkpoint {args.checkpoint} does not exist: train first, or look for best_*.pth "
+            "in the work dir."
+        )
+    split = args.split or ("test" if args.submission else "val")
+    folder = args.work_dir or str(Path(args.checkpoint).parent)
+    config = load_config(args.config, folder, args.cfg_options, args.launcher)
+    scored = choose_evaluation(config, split, args.metrics, args.dump, args.submission)
+    further_checkpoints = use_test_time(config)
+    runner = EvaluationRunner.from_cfg(config)
+    if not scored:
+        runner.logger.warning(
+            f"The {split} images have no truth: they are predicted, --metrics is left out."
+        )
+    load_weights(runner.model, [args.checkpoint, *further_checkpoints])
+    metrics = runner.test()
+    dataset = runner.test_dataloader.dataset
+    written = [path for path in (args.dump, args.submission) if path]
+    lines = []
+    if scored:
+        run = {
+            "checkpoint": str(args.checkpoint),
+            "config": args.config,
+            "options": args.cfg_options or [],
+            "data": dataset.ann_file,
+        }
+        path = write_metrics(metrics, Path(folder), split, run)
+        lines = [score_table(metrics, dataset.metainfo["classes"])]
+        written.append(str(path))
+    overlays = Path(folder, "overlays", Path(dataset.ann_file).stem)
+    if overlays.is_dir():
+        written.append(f"{overlays}/")
+    return [f"wrote {', '.join(written)}", *lines] if is_main_process() else []
 
 
 if __name__ == "__main__":

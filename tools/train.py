@@ -36,10 +36,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # These imports take seconds, which --help and a mistyped option should not.
-    from mmengine.runner import Runner
-
     from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
     from cellseg_mm.runs.parameter_count import log_trainable_parameters
+    from cellseg_mm.runs.quiet_runner import QuietRunner
     from cellseg_mm.runs.run_config import (
         load_config,
         train_without_validation,
@@ -55,7 +54,7 @@ def main() -> None:
             print("No validation images: no scores, no early stopping and no best checkpoint.")
         if args.amp:
             use_mixed_precision(config)
-        runner = Runner.from_cfg(config)
+        runner = QuietRunner.from_cfg(config)
         log_trainable_parameters(runner.model)
         runner.train()
 

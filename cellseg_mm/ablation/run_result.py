@@ -63,6 +63,7 @@ def read_result(
     state = record.get("state", "waiting")
     hashes = record.get("first_batches", {}).get("hashes") or [None]
     scores = _read(folder / "metrics.json") if state == "done" else {}
+    scores.pop("run", None)  # what was scored, not a score
     return RunResult(
         row.name,
         fold,

@@ -66,15 +66,27 @@ def choose_evaluation(
 
 
 @master_only
-def write_metrics(metrics: Mapping[str, Any], work_dir: str, split: str) -> None:
+def write_metrics(
+    metrics: Mapping[str, Any], folder: Path, split: str, run: Mapping[str, Any]
+) -> Path:
     """Write the scores: COCO's numbers without their prefix, null for what is undefined.
 
-    Those of "val" go to ``metrics.json``, those of "test" to ``metrics_test.json``.
+    Args:
+        metrics: What ``Runner.test`` returns.
+        folder: Those of "val" go to ``metrics.json`` there, those of "test" to
+            ``metrics_test.json``.
+        split: "val" or "test".
+        run: What was scored, under the key ``run``.
+
+    Returns:
+        The file.
     """
     content = {
         key.removeprefix("coco/"): None if isinstance(v, float) and math.isnan(v) else v
         for key, v in metrics.items()
     }
-    path = Path(work_dir, "metrics.json" if split == "val" else f"metrics_{split}.json")
+    path = folder / ("metrics.json" if split == "val" else f"metrics_{split}.json")
     with atomic_write(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps({**content, "run": dict(run)}, indent=2)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    return path

@@ -67,8 +67,10 @@ def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
 
 
 def test_scores_of_val_and_test_are_kept_apart(tmp_path: Path) -> None:
-    write_metrics({"coco/segm_mAP": 0.5, "cell/bPQ": float("nan")}, str(tmp_path), "val")
-    write_metrics({"coco/segm_mAP": 0.25}, str(tmp_path), "test")
+    run = {"checkpoint": "best.pth"}
+    write_metrics({"coco/segm_mAP": 0.5, "cell/bPQ": float("nan")}, tmp_path, "val", run)
+    write_metrics({"coco/segm_mAP": 0.25}, tmp_path, "test", {})
     val = json.loads((tmp_path / "metrics.json").read_text())
-    assert val == {"segm_mAP": 0.5, "cell/bPQ": None}
-    assert json.loads((tmp_path / "metrics_test.json").read_text()) == {"segm_mAP": 0.25}
+    assert val == {"segm_mAP": 0.5, "cell/bPQ": None, "run": run}
+    test = json.loads((tmp_path / "metrics_test.json").read_text())
+    assert test == {"segm_mAP": 0.25, "run": {}}

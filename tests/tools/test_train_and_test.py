@@ -70,8 +70,18 @@ def test_scores_dump_and_submission(
         *options,
     )
     assert scored.returncode == 0, scored.stderr
+    assert len(scored.stdout.splitlines()) < 60
+    assert "OneDL" not in scored.stdout + scored.stderr
+    assert scored.stdout.splitlines()[-7].split()[:4] == ["AP", "AP50", "AP75", "AP@100"]
+    assert list((tmp_path / "overlays" / "val").glob("*.png"))
     text = (tmp_path / "metrics.json").read_text()
     metrics = json.loads(text)
+    assert metrics.pop("run") == {
+        "checkpoint": str(checkpoint),
+        "config": CONFIG,
+        "options": [f"data_root={prepared_data}", *FAST],
+        "data": str(prepared_data / "annotations/val.json"),
+    }
     assert {"segm_mAP", "segm_mAP_50", "segm_mAP_75", "segm_mAP_dets100"} <= metrics.keys()
     assert {"cell/bPQ", "cell/AJI"} <= metrics.keys()
     found = json.loads((tmp_path / "found.json").read_text())
@@ -127,10 +137,11 @@ def test_a_test_split_without_images_is_one_sentence(
     empty = tmp_path / "empty.json"
     empty.write_text(json.dumps(test | {"images": [], "annotations": []}))
     submission = tmp_path / "out.zip"
+    (tmp_path / "any.pth").write_bytes(b"")
     options = [f"data_root={prepared_data}", f"test_dataloader.dataset.ann_file={empty}"]
     result = run_python(
         "tools/test.py",
-        *(CONFIG, "any.pth", "--work-dir", tmp_path / "run", "--submission", submission),
+        *(CONFIG, tmp_path / "any.pth", "--work-dir", tmp_path / "run", "--submission", submission),
         *("--cfg-options", *options),
     )
     assert result.returncode == 2, result.stderr

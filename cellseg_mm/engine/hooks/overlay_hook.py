@@ -25,8 +25,9 @@ from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
 class OverlayHook(Hook):
     """Draw truth and predictions of the data set's first images after validation and test.
 
-    Writes ``<work_dir>/overlays/{val,test}/<image name>.png``: truth on the left where there is
-    one, predictions on the right, the latest evaluation replacing the one before. The data set is a
+    Writes ``<work_dir>/overlays/<part>/<image name>.png``: truth on the left where there is one,
+    predictions on the right, the latest evaluation replacing the one before. The part, "val" or
+    "test", is the name of the annotation file. The data set is a
     :class:`~cellseg_mm.datasets.cell_dataset.CellDataset`. With several processes, each draws what
     it evaluates.
 
@@ -64,7 +65,7 @@ class OverlayHook(Hook):
         outputs: Sequence[Any] | None = None,
     ) -> None:
         """Draw the chosen images among those of the batch."""
-        self._draw_batch(runner, "val", outputs, runner.val_dataloader.dataset.metainfo)
+        self._draw_batch(runner, outputs, runner.val_dataloader.dataset)
 
     def after_test_iter(
         self,
@@ -74,24 +75,23 @@ class OverlayHook(Hook):
         outputs: Sequence[Any] | None = None,
     ) -> None:
         """Draw the chosen images among those of the batch."""
-        self._draw_batch(runner, "test", outputs, runner.test_dataloader.dataset.metainfo)
+        self._draw_batch(runner, outputs, runner.test_dataloader.dataset)
 
     def _choose_images(self, runner: Any, dataset: Any) -> None:
         samples = map(dataset.get_data_info, range(min(self.num_images, len(dataset))))
         self._waiting = {sample["img_id"]: sample for sample in samples}
 
-    def _draw_batch(
-        self, runner: Any, stage: str, outputs: Sequence[Any] | None, metainfo: dict[str, Any]
-    ) -> None:
+    def _draw_batch(self, runner: Any, outputs: Sequence[Any] | None, dataset: Any) -> None:
+        part = Path(dataset.ann_file).stem
         for output in outputs or ():
             # A sampler that fills up the last batch shows an image twice.
             sample = self._waiting.pop(output.img_id, None)
             if sample is None:
                 continue
             try:
-                picture = self._draw(output, sample, metainfo)
+                picture = self._draw(output, sample, dataset.metainfo)
                 name = f"{Path(sample['img_path']).stem}.png"
-                write_rgb(Path(runner.work_dir, "overlays", stage, name), picture)
+                write_rgb(Path(runner.work_dir, "overlays", part, name), picture)
             except Exception:  # a picture is never worth a training
                 runner.logger.warning(
                     f"The overlay of {sample['img_path']} could not be drawn.", exc_info=True

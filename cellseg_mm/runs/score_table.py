@@ -1,0 +1,80 @@
+"""The scores of an evaluation as one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+_COLUMNS = {
+    "AP": "coco/segm_mAP{}",
+    "AP50": "coco/segm_mAP_50{}",
+    "AP75": "coco/segm_mAP_75{}",
+    "AP@100": "coco/segm_mAP_dets100{}",
+    "AP50@100": "coco/segm_mAP_50_dets100{}",
+    "AP75@100": "coco/segm_mAP_75_dets100{}",
+    "PQ": "cell/PQ{}",
+    "F1": "cell/F1{}",
+    "true": "cell/truth{}",
+    "found": "cell/predicted{}",
+}
+"""Key of a class' score, with its name in place of the braces."""
+
+_ALL = {"PQ": "cell/mPQ+", "F1": "cell/F1"}
+"""Keys of the row "all" that do not follow from those of the classes."""
+
+_OTHERS = ("bPQ", "AJI", "AJI+", "Dice")
+
+
+def score_table(metrics: Mapping[str, float], classes: Sequence[str]) -> str:
+    """Put scores into a table: a row "all", then the classes.
+
+    AP is COCO's mask AP with up to 1,000 detections a class and image, in the columns ``@100`` with
+    up to 100. PQ of "all" is mPQ+, the mean over classes; F1 of "all" takes all cells as one class.
+
+    Args:
+        metrics: What ``Runner.test`` returns.
+        classes: Names of the classes.
+
+    Returns:
+        Lines of text; empty where nothing was scored. Scores that are undefined are "-".
+    """
+    rows = [["all", *(_cell(_of_all(metrics, classes, title)) for title in _COLUMNS)]]
+    for name in classes:
+        keys = (pattern.format(f"_{name}") for pattern in _COLUMNS.values())
+        rows.append([name, *(_cell(metrics.get(key)) for key in keys)])
+    present = [0] + [
+        column for column in range(1, len(_COLUMNS) + 1) if any(row[column] != "-" for row in rows)
+    ]
+    if len(present) == 1:
+        return ""
+    table = [["", *_COLUMNS], *rows]
+    widths = {column: max(len(row[column]) for row in table) for column in present}
+    lines = [
+        "  ".join(
+            row[column].ljust(widths[column]) if column == 0 else row[column].rjust(widths[column])
+            for column in present
+        )
+        for row in table
+    ]
+    others = [
+        f"{name} {_cell(value)}"
+        for name in _OTHERS
+        if (value := metrics.get(f"cell/{name}")) is not None
+    ]
+    if others:
+        lines.append(f"all cells as one class: {', '.join(others)}")
+    return "\n".join(lines)
+
+
+def _of_all(metrics: Mapping[str, float], classes: Sequence[str], title: str) -> float | None:
+    if title in ("true", "found"):
+        counts = [metrics.get(_COLUMNS[title].format(f"_{name}")) for name in classes]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
+    return metrics.get(_ALL.get(title, _COLUMNS[title].format("")))
+
+
+def _cell(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
