@@ -54,7 +54,7 @@ def test_half_the_size_is_near_the_mean_of_four(tmp_path: Path, rgb: Pixels) -> 
         view = at_mpp(image, 0.25)
         assert (view.width, view.height, view.factors) == (90, 60, (2, 2))
         difference = whole(view) - rgb.reshape(60, 2, 90, 2, 3).mean(axis=(1, 3))
-        assert abs(difference).mean() < 1
+        assert abs(difference).mean() < 2  # sharper than means
         assert abs(difference.mean()) < 0.1
         assert view.warnings == []
 
@@ -65,15 +65,15 @@ def test_smaller_sizes_are_near_means_of_areas(tmp_path: Path, rgb: Pixels) -> N
         assert (view.width, view.height) == (110, 73)
         assert view.factors == (180 / 110, 120 / 73)
         means = cv2.resize(rgb.astype(np.float32), (110, 73), interpolation=cv2.INTER_AREA)
-        assert abs(whole(view) - means).mean() < 1
+        assert abs(whole(view) - means).mean() < 3  # sharper than means
 
 
-def test_larger_sizes_are_cubic(tmp_path: Path, rgb: Pixels) -> None:
+def test_larger_sizes_are_lanczos(tmp_path: Path, rgb: Pixels) -> None:
     with opened(tmp_path, rgb, **at(0.5, 0.5)) as image:
         view = at_mpp(image, 0.3)
         expected = np.dstack(
             [
-                Image.fromarray(channel, "F").resize((300, 200), Image.Resampling.BICUBIC)
+                Image.fromarray(channel, "F").resize((300, 200), Image.Resampling.LANCZOS)
                 for channel in rgb.transpose(2, 0, 1).astype(np.float32)
             ]
         ).clip(0, 255)
