@@ -20,3 +20,4 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 max_epochs = 12
 train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [dict(_base_.cosine, end=max_epochs, T_max=max_epochs)]

@@ -21,8 +21,9 @@ train_pipeline = [*_base_.load_cells, _base_.cell_crop, *augment]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 optim_wrapper = _base_.layer_decay
-param_scheduler = [_base_.warm_up, _base_.cosine]
 max_epochs = 50
 train_cfg = dict(max_epochs=max_epochs)
+cosine = dict(_base_.cosine, end=max_epochs, T_max=max_epochs, convert_to_iter_based=True)
+param_scheduler = [_base_.warm_up, cosine]
 
 default_hooks = dict(ema=_base_.ema, early_stopping=dict(patience=10))

@@ -33,8 +33,7 @@ layer_decay = dict(
     optimizer=dict(lr=2e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=5.0),
 )
-warm_up = dict(type="LinearLR", start_factor=0.01, by_epoch=False, end=200)
-cosine = dict(type="CosineAnnealingLR", by_epoch=True, eta_min=0.0, convert_to_iter_based=True)
+warm_up = dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=200)
 
 # The weights' moving average instead of the weights.
 ema = dict(

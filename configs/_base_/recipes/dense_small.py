@@ -11,4 +11,5 @@ train_pipeline = [*_base_.load_cells, cell_crop, *_base_.augment]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 optim_wrapper = dict(paramwise_cfg=dict(num_layers=7, decay_rate=0.95), optimizer=dict(lr=1e-3))
-param_scheduler = [dict(_base_.warm_up, end=50), _base_.cosine]
+warm_up = dict(_base_.warm_up, end=50)
+param_scheduler = [warm_up, _base_.cosine]

@@ -15,8 +15,10 @@ val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")
 
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-4, weight_decay=5e-4))
-# Without an `end`, it goes to the end of the training.
-param_scheduler = [dict(type="CosineAnnealingLR", by_epoch=True, eta_min=0.0)]
+cosine = dict(
+    type="CosineAnnealingLR", by_epoch=True, begin=0, end=max_epochs, T_max=max_epochs, eta_min=0.0
+)
+param_scheduler = [cosine]
 
 # Several processes take more images a step than these two; the learning rate follows if enabled.
 auto_scale_lr = dict(enable=False, base_batch_size=2)

@@ -7,4 +7,4 @@ optim_wrapper = dict(
     paramwise_cfg=dict(num_layers=7, decay_rate=0.95),
     optimizer=dict(lr=1e-3, weight_decay=0.05),
 )
-param_scheduler = [dict(_base_.warm_up, end=50), _base_.cosine]
+param_scheduler = [dict(_base_.warm_up, end=50), dict(_base_.cosine, convert_to_iter_based=True)]
