@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
+from cellseg_mm.structures import mask_runs
 from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -67,6 +69,9 @@ def test_equal_to_bitmaps(seed: int, count: int, height: int, width: int, thresh
     shared = runs.shared_pixels(encode(others).runs)
     assert shared.toarray().tolist() == (flat @ others.reshape(3, -1).T).tolist()
     assert (shared.data > 0).all()
+    with mock.patch.object(mask_runs, "_PAIRS_AT_ONCE", 3):
+        by_parts = runs.shared_pixels(encode(others).runs)
+    assert by_parts.toarray().tolist() == shared.toarray().tolist()
     assert shuffled(runs).encode() == masks.counts
 
     rng = np.random.default_rng(seed)
