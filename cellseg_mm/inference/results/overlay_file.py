@@ -21,8 +21,8 @@ from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.class_legend import Rgb, class_legend
 from cellseg_mm.visualization.outlines import outline, scaled_crop
 
-_EDGE = 0.35
-"""Brightness that is left beside a line."""
+_BESIDE = (np.arange(256) * 0.35).astype(np.uint8)
+"""Brightness that is left beside a line, of each brightness."""
 
 _WHITE = 0.3
 """Share of white in a line, so that it stands out on dark nuclei."""
@@ -77,7 +77,7 @@ class Overlay:
         picture = self._image.picture.copy()
         lines = self._lines > 0
         beside = cv2.dilate(lines.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool) & ~lines
-        picture[beside] = (picture[beside] * _EDGE).astype(np.uint8)
+        picture[beside] = _BESIDE[picture[beside]]
         picture[lines] = np.array(self._colours, np.uint8)[self._lines[lines] - 1]
         return picture
 
