@@ -125,11 +125,8 @@ class ImageInspector:
             if counts[number]:
                 file = ClassFile("present", file.dtype, int(counts[number]))
             class_files[number] = file
-        cover = np.zeros(pixels.shape[:2], np.uint8)
-        for mask in masks.values():
-            cover += mask != 0
+        cover = np.zeros(pixels.shape[:2], np.uint8) + sum(m != 0 for m in masks.values())
         ids, uses = np.unique(instances.raw_ids, return_counts=True)
-        boxes = instances.boxes
         return ImageInspection(
             name=image.name,
             part=image.part,
@@ -145,7 +142,7 @@ class ImageInspector:
             fragmented=_count_fragmented(instances),
             classes=instances.classes,
             areas=instances.areas,
-            box_sides=(boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0),
+            box_sides=(instances.boxes[:, 2:] - instances.boxes[:, :2]).max(axis=1, initial=0),
             blue_excess=blue_excess(pixels, cover > 0),
         )
 
