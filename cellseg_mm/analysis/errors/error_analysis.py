@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +26,6 @@ from cellseg_mm.analysis.errors.error_kinds import (
 )
 from cellseg_mm.analysis.errors.image_matches import SCORE_THRESHOLD, ImageMatches, match_images
 from cellseg_mm.evaluation.annotations import Annotations
-from cellseg_mm.evaluation.cell_metrics import ImageStatistics
 from cellseg_mm.evaluation.predictions import Prediction
 
 
@@ -110,36 +107,6 @@ class ErrorAnalysis:
     worst: dict[ErrorKind, list[CellError]]
     matches: list[ImageMatches]
     errors: list[CellError]
-
-    @property
-    def statistics(self) -> dict[int, ImageStatistics]:
-        """Sums for the cell metrics by image id, in order of the ids."""
-        return {image.image_id: image.statistics for image in self.matches}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings for JSON; NaN and infinity become None.
-
-        The matches and the list of all errors are left out.
-        """
-        names = [name for name in self.__dataclass_fields__ if name not in ("matches", "errors")]
-        plain = {}
-        for name in names:
-            plain[name] = _plain(getattr(self, name))
-        return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain(asdict(value))
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return str(value) if isinstance(value, StrEnum) else value
 
 
 def analyse_errors(
