@@ -100,8 +100,11 @@ def _compose(options: ReportOptions, figures: Path) -> str:
     """The page; its figures are written into the folder."""
     work_dir = options.work_dir
     record = RunRecord() if work_dir is None else read_run_record(work_dir)
-    data_root = options.data_root or _recorded_data(record, options.split)
-    annotations = read_annotations(data_root / "annotations" / f"{options.split}.json")
+    split = options.split
+    data_root, ann_file = options.data_root, f"annotations/{split}.json"
+    if data_root is None:
+        data_root, ann_file = _recorded_data(record, split), record.annotation_file(split)
+    annotations = read_annotations(data_root / ann_file)
     if not any(annotations.cells.values()):
         raise UserError(
             f"{annotations.source} holds no true cells to compare with: choose another --split."

@@ -77,6 +77,11 @@ class RunRecord:
         found = found or _look_up(self.config, ("data_root",))
         return Path(found) if isinstance(found, str) else None
 
+    def annotation_file(self, split: str) -> str:
+        """Where that data set has the truth of a split; a ladder's fold has its own file."""
+        found = _look_up(self.config, (f"{split}_dataloader", "dataset", "ann_file"))
+        return found if isinstance(found, str) and found else f"annotations/{split}.json"
+
 
 def read_run_record(work_dir: Path) -> RunRecord:
     """Read config and log of the newest training in a work dir.

@@ -123,6 +123,13 @@ def test_the_data_are_those_of_the_run(prepared, tmp_path):
     write_report(options, tmp_path / "r.html")
     assert f"(val of {prepared})" in (tmp_path / "r.html").read_text()
 
+    # A run of a ladder has the truth of its fold elsewhere.
+    (tmp_path / "fold.json").write_text((prepared / "annotations" / "test.json").read_text())
+    loader = f"val_dataloader = dict(dataset=dict(ann_file={str(tmp_path / 'fold.json')!r}))"
+    (work_dir / "config.py").write_text(f"data_root = {str(prepared)!r}\n{loader}\n")
+    with pytest.raises(ValueError, match=r"fold\.json holds no true cells"):
+        write_report(options, tmp_path / "r.html")
+
     (work_dir / "config.py").write_text("data_root = '/moved/away'\n")
     with pytest.raises(ValueError, match=r"/moved/away, which config\.py .* say with --data"):
         write_report(options, tmp_path / "r.html")
