@@ -49,7 +49,7 @@ def apply_overrides(config: Config, options: Sequence[str]) -> None:
     parsed = [option.partition("=") for option in options]
     for key, separator, _ in parsed:
         if not key or not separator:
-            raise UserError(f"--cfg-options {key}: write KEY=VALUE.")
+            raise UserError(f"--cfg-options {key}: write KEY=VALUE, in quotes if it has a blank.")
     for key, _, text in sorted(parsed, key=lambda option: option[0] not in SPREAD):
         value = value_for(key, text, _find(config, key))
         if key in SPREAD:

@@ -81,7 +81,8 @@ def train_without_validation(config: Config) -> bool:
         if read_coco_file(annotations)["images"]:
             return False
     config.val_dataloader = config.val_evaluator = config.val_cfg = None
-    config.default_hooks.checkpoint.save_best = None
+    if config.default_hooks.get("checkpoint"):
+        config.default_hooks.checkpoint.save_best = None
     remove_hooks(config, "ResumableEarlyStoppingHook")
     return True
 

@@ -56,7 +56,7 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
         for node in _mappings([config[part] for part in _data_parts(config)]):
             if "metainfo" in node and _same(node["metainfo"].get(name), old):
                 node["metainfo"][name] = value
-        if name == "classes":
+        if name == "classes" and old:
             for node in _mappings(config._cfg_dict):
                 if node.get("num_classes") == len(old):
                     node["num_classes"] = len(value)

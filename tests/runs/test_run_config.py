@@ -30,6 +30,8 @@ def test_training_without_validation_images(path: str, tmp_path: Path) -> None:
     assert config.val_dataloader is config.val_evaluator is config.val_cfg is None
     assert config.default_hooks.checkpoint.save_best is None
     assert "early_stopping" not in config.default_hooks
+    options = [f"data_root={tmp_path}", "default_hooks.checkpoint=None"]
+    assert train_without_validation(load_config(path, None, options))
     truth["images"] = [{"id": 1, "height": 8, "width": 8, "file_name": "a.png"}]
     file.write_text(json.dumps(truth))
     assert not train_without_validation(load_config(path, None, [f"data_root={tmp_path}"]))
