@@ -18,7 +18,9 @@ import cellseg_mm.engine.atomic_backend
 import cellseg_mm.engine.bf16_optim_wrapper
 import cellseg_mm.engine.hooks.backbone_speed_hook
 import cellseg_mm.engine.hooks.best_checkpoint_hook
+import cellseg_mm.engine.hooks.exact_resume_hook
 import cellseg_mm.engine.hooks.learning_curves_hook
+import cellseg_mm.engine.hooks.non_finite_hook
 import cellseg_mm.engine.hooks.overlay_hook
 import cellseg_mm.engine.hooks.resumable_early_stopping_hook
 import cellseg_mm.engine.layer_decay

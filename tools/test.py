@@ -94,9 +94,10 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         runner.logger.warning(
             f"The {split} images have no truth: they are predicted, --metrics is left out."
         )
-    load_weights(runner.model, [args.checkpoint, *further_checkpoints])
-    metrics = runner.test()
     dataset = runner.test_dataloader.dataset
+    checkpoints = [args.checkpoint, *further_checkpoints]
+    load_weights(runner.model, checkpoints, dataset.metainfo["classes"])
+    metrics = runner.test()
     written = [path for path in (args.dump, args.submission) if path]
     lines = []
     if scored:

@@ -36,7 +36,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
     from cellseg_mm.runs.parameter_count import log_trainable_parameters
     from cellseg_mm.runs.quiet_runner import QuietRunner
     from cellseg_mm.runs.run_config import (
@@ -44,12 +43,15 @@ def main() -> None:
         train_without_validation,
         use_mixed_precision,
     )
+    from cellseg_mm.runs.training_start import resume_training, training_folder
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
-        if args.resume and (checkpoint := find_last_checkpoint(config.work_dir)):
-            config.update(resume=True, load_from=str(checkpoint))
+    go_on = "repeat the command with --resume to go on from the last epoch that was finished."
+    with exit_with_a_sentence(go_on), training_folder(config.work_dir):
+        if args.resume and not resume_training(config):
+            return
         if train_without_validation(config):
             print("No validation images: no scores, no early stopping and no best checkpoint.")
         if args.amp:

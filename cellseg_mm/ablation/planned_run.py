@@ -18,7 +18,6 @@ from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.runs.run_config import load_config
 
 _HOOKS = {
-    "ExactResumeHook": "cellseg_mm.ablation.exact_resume_hook",
     "TrainingCostHook": "cellseg_mm.ablation.training_cost_hook",
 }
 _NOT_PART_OF_A_RUN = ("work_dir", "launcher", "resume")
@@ -32,7 +31,7 @@ class PlannedRun:
         row: Row of the ladder.
         fold: Index of the fold, or None for the split that the data was prepared with.
         seed: Seed of the run.
-        config: All settings, with the two hooks of this package.
+        config: All settings, with the hook of this package.
         identity: Digest of what determines the result: settings, seed and annotations, and those of
             the run whose weights it tests. It is part of the folder's name, so a changed row is a
             new run and the old one is kept.
@@ -124,7 +123,6 @@ def plan_run(
     # Where the data lies does not matter, what it says does.
     identity = _identity(settings, annotation_files(config), weights_from)
 
-    config.train_dataloader.persistent_workers = False  # see ExactResumeHook
     config.setdefault("custom_imports", {"imports": [], "allow_failed_imports": False})
     config.custom_imports.imports = [*config.custom_imports.imports, *_HOOKS.values()]
     config.setdefault("default_hooks", {}).update({name: {"type": name} for name in _HOOKS})

@@ -226,7 +226,7 @@ def _train(run: PlannedRun, scripts: Scripts) -> None:
     run.write_config()
     command = [sys.executable, str(scripts.train), str(run.config_file)]
     command += ["--work-dir", str(run.folder)]
-    if find_last_checkpoint(run.folder):
+    if any(run.folder.glob("epoch_*.pth")):
         command += ["--resume"]
     _run_or_raise(command, run.folder / "train.log", "training")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_MARK = ".unfinished"
 
 
 @contextmanager
@@ -16,7 +19,7 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
     The unfinished file lies beside the target, thus on the same file system, under a hidden name
     that ends like the target's, so that writers which look at the suffix do the same. It is flushed
     to the disk before it is renamed. After an error nothing is left behind and an older target is
-    as it was.
+    as it was; what a killed process leaves, :func:`remove_unfinished` removes.
 
     Args:
         target: File to write or to replace. Folders above it are made.
@@ -29,11 +32,7 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}.", suffix=f".unfinished{target.suffix}"
-    )
-    os.close(descriptor)
-    unfinished = Path(name)
+    lock, unfinished = _locked_file(target)
     try:
         yield unfinished
         with unfinished.open("rb") as file:
@@ -42,6 +41,33 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what killed processes have left of :func:`atomic_write` in a folder or below it.
+
+    Files that a living process is writing stay: it holds a lock on them.
+    """
+    for path in Path(folder).rglob(f".*{_MARK}*"):
+        with suppress(OSError):  # its writer lives, or has just finished
+            lock = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(lock)
+
+
+def _locked_file(target: Path) -> tuple[int, Path]:
+    while True:
+        descriptor, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem}.", suffix=f"{_MARK}{target.suffix}"
+        )
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)  # removed as a dead process' before it was locked
 
 
 def _umask() -> int:

@@ -26,7 +26,7 @@ class RegionModel:
         checkpoint: File that tools/train.py wrote.
 
     Attributes:
-        classes: Names of the classes.
+        classes: Names of the classes: the checkpoint's, or the config's if it has none.
         max_per_region: The most detections that the model returns for a region.
         full_regions: How often it returned as many: cells may be missing there.
 
@@ -43,14 +43,14 @@ class RegionModel:
                 "LoadImageFromFile."
             )
         self._pipeline = Compose([{"type": "mmdet.LoadImageFromNDArray"}, *transforms])
-        self.classes: tuple[str, ...] = tuple(config.metainfo.classes)
         self.max_per_region: int = config.model.test_cfg.rcnn.max_per_img
         self.full_regions = 0
         if "test_time" in config:
             config.test_time.tile = 0
         further_checkpoints = use_test_time(config)
         self._model = MODELS.build(config.model)
-        load_weights(self._model, [checkpoint, *further_checkpoints])
+        trained = load_weights(self._model, [checkpoint, *further_checkpoints])
+        self.classes: tuple[str, ...] = trained or tuple(config.metainfo.classes)
         self._model.to(get_device()).eval()
 
     @torch.no_grad()

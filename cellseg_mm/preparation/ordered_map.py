@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -49,7 +51,7 @@ def ordered_map(
             return
         # "spawn" works the same on every system and inherits no lock in a bad state.
         pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+            workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
         )
         try:
             for result in pool.map(function, items):
@@ -63,6 +65,15 @@ def ordered_map(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
+def _begin_worker() -> None:
     # Ctrl-C reaches all processes of the terminal; the first one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Nothing else would tell a worker that its parent was killed.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os._exit(1)

@@ -1,31 +1,47 @@
-"""The checkpoint that a run is resumed from."""
+"""The checkpoints of a work dir, and which of them a run is resumed from."""
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 
 def find_last_checkpoint(work_dir: Path | str) -> Path | None:
-    """The newest checkpoint of a work dir.
+    """The newest whole checkpoint of a work dir; None if there is none."""
+    return next(filter(is_whole, checkpoints_newest_first(work_dir)), None)
 
-    MMEngine notes it in the file ``last_checkpoint``, with its absolute path and not atomically. So
-    a folder that was moved, or a crash at the wrong moment, must not lose a run: where the note is
-    of no use, the numbers in the files' names tell.
 
-    Args:
-        work_dir: Folder of a training.
+def checkpoints_newest_first(work_dir: Path | str) -> list[Path]:
+    """The numbered checkpoints of a work dir, from the newest to the oldest.
 
-    Returns:
-        The checkpoint, in this folder; None if there is none.
+    MMEngine notes the newest in the file ``last_checkpoint``, with its absolute path, not
+    atomically and after the checkpoint itself. So the note counts only for the name, and a file of
+    a later epoch that was written after the noted one is newer. Files of later epochs that are
+    older are left by another run in the same folder.
     """
     folder = Path(work_dir)
-    note = folder / "last_checkpoint"
-    name = Path(note.read_text(encoding="utf-8").strip()).name if note.is_file() else ""
-    if name and (folder / name).is_file():
-        return folder / name
     numbered = {
         int(path.stem.removeprefix("epoch_")): path
         for path in folder.glob("epoch_*.pth")
         if path.stem.removeprefix("epoch_").isdigit()
     }
-    return numbered[max(numbered)] if numbered else None
+    files = [numbered[epoch] for epoch in sorted(numbered, reverse=True)]
+    note = folder / "last_checkpoint"
+    text = note.read_text(encoding="utf-8", errors="replace") if note.is_file() else ""
+    noted = folder / Path(text.strip()).name
+    if noted in files:
+        before = files.index(noted)
+        written = noted.stat().st_mtime_ns
+        newer = [path for path in files[:before] if path.stat().st_mtime_ns >= written]
+        files = newer + files[before:]
+    return files
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end and has not changed since, by its checksums."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, zlib.error):
+        return False

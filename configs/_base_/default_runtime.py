@@ -15,6 +15,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     # Not MMEngine's own. A leaf changes one by its name, and None removes it.
+    exact_resume=dict(type="ExactResumeHook"),
+    non_finite=dict(type="NonFiniteHook", max_skipped=0),
     early_stopping=dict(
         type="ResumableEarlyStoppingHook",
         monitor="coco/segm_mAP",

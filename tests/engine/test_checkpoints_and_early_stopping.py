@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+import cellseg_mm.engine.hooks.best_checkpoint_hook  # noqa: F401
 from cellseg_mm.engine.atomic_backend import AtomicLocalBackend
 from cellseg_mm.engine.hooks.resumable_early_stopping_hook import ResumableEarlyStoppingHook
 
@@ -44,7 +46,12 @@ class ScriptedScore(BaseMetric):
 
 
 def runner(
-    work_dir: Path, scores: list[float], epochs: int, resume: bool = False, start: int = 0
+    work_dir: Path,
+    scores: list[float],
+    epochs: int,
+    resume: bool = False,
+    start: int = 0,
+    load_from: str | None = None,
 ) -> Runner:
     torch.manual_seed(0)
     loader = DataLoader([{"inputs": torch.ones(1)}] * 2, batch_size=1)
@@ -78,6 +85,7 @@ def runner(
             }
         ],
         resume=resume,
+        load_from=load_from,
         default_scope="mmengine",
         # MMEngine shares state between runs of one name in a process.
         experiment_name=f"{work_dir}_{resume}".replace("/", "_"),
@@ -176,3 +184,35 @@ def test_atomic_backend_writes_whole_or_not_at_all(
 def test_early_stopping_does_not_build_the_training_loop_of_a_test() -> None:
     hook = ResumableEarlyStoppingHook(monitor="coco/segm_mAP")
     hook.before_run(runner=object())  # would fail if it looked at anything
+
+
+@pytest.mark.parametrize(("rule", "gain"), [("greater", 0.1), ("less", -0.1)])
+def test_an_equal_score_is_no_gain(rule: str, gain: float) -> None:
+    hook = ResumableEarlyStoppingHook(monitor="x", rule=rule, min_delta=0.0, patience=2)
+    assert hook._check_stop_condition(0.5) == (False, "")
+    assert hook._check_stop_condition(0.5 + gain) == (False, "")
+    assert hook.wait_count == 0
+    assert not hook._check_stop_condition(0.5 + gain)[0]
+    assert hook._check_stop_condition(0.5 + gain)[0]
+    assert hook.best_score == 0.5 + gain
+
+
+def test_a_training_that_finds_nothing_stops(tmp_path: Path) -> None:
+    run = runner(tmp_path, [0.0] * 8, epochs=8)
+    run.train()
+    assert run.epoch == 4  # the first score is the best, three are no better
+
+
+def test_a_copied_work_dir_leaves_the_original_alone(tmp_path: Path) -> None:
+    runner(tmp_path / "first", SCORES, epochs=2).train()
+    before = names(tmp_path / "first")
+    shutil.copytree(tmp_path / "first", tmp_path / "copy")
+    better = [0.0, 0.0, 0.5, 0.6]
+    newest = str(tmp_path / "copy" / "epoch_2.pth")
+    runner(tmp_path / "copy", better, epochs=4, resume=True, start=2, load_from=newest).train()
+    assert names(tmp_path / "first") == before
+    assert names(tmp_path / "copy") == [
+        "best_coco_segm_mAP_epoch_4.pth",
+        "epoch_3.pth",
+        "epoch_4.pth",
+    ]

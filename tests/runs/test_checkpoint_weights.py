@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from cellseg_mm.errors import UserError
+from cellseg_mm.models.test_time.test_time_model import TestTimeModel
 from cellseg_mm.runs.checkpoint_weights import load_weights
 
 
@@ -32,3 +34,32 @@ def test_other_files_are_no_checkpoints(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "file.pth")
     with pytest.raises(ValueError, match="is not a checkpoint"):
         load_weights(nn.Linear(3, 2), [str(tmp_path / "file.pth")])
+
+
+def save(file: Path, classes: Any) -> str:
+    meta = {"dataset_meta": {"classes": classes}} if classes else {}
+    torch.save({"state_dict": nn.Linear(3, 2).state_dict(), "meta": meta}, file)
+    return str(file)
+
+
+def test_a_checkpoint_knows_its_classes(tmp_path: Path) -> None:
+    model = nn.Linear(3, 2)
+    file = save(tmp_path / "model.pth", ["tumour", "other"])
+    assert load_weights(model, [file]) == ("tumour", "other")
+    assert load_weights(model, [file], ["tumour", "other"]) == ("tumour", "other")
+    expected = r"model\.pth are tumour, other, but other, tumour are asked for: .*=tumour,other\."
+    with pytest.raises(UserError, match=expected):
+        load_weights(model, [file], ["other", "tumour"])
+    older = save(tmp_path / "older.pth", None)
+    assert load_weights(model, [older]) is None
+    assert load_weights(model, [older], ["a", "b"]) == ("a", "b")
+
+
+def test_checkpoints_that_are_averaged_agree_about_the_classes(tmp_path: Path) -> None:
+    two = TestTimeModel.__new__(TestTimeModel)
+    nn.Module.__init__(two)
+    two.detectors = nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)])
+    first, same = (save(tmp_path / f"{name}.pth", ["a", "b"]) for name in ("first", "same"))
+    assert load_weights(two, [first, same]) == ("a", "b")
+    with pytest.raises(UserError, match=r"swapped\.pth are b, a, but a, b are asked for"):
+        load_weights(two, [first, save(tmp_path / "swapped.pth", ["b", "a"])])

@@ -23,7 +23,9 @@ class BestCheckpointHook(CheckpointHook):
       hooks learned from it (early stopping's count, the best score);
     - makes up, when a run is resumed, for a validation that the interruption cut off; MMEngine by
       itself goes on with the next epoch;
-    - collects the state of an optimizer that is spread over several processes.
+    - collects the state of an optimizer that is spread over several processes;
+    - removes files of its own work dir alone: a checkpoint holds absolute paths, so a copied work
+      dir would take the best checkpoint from the original.
 
     Use with ``save_best`` a single key, ``max_keep_ckpts`` of 2 or more and
     ``backend_args=dict(backend="atomic")``.
@@ -35,7 +37,14 @@ class BestCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Any) -> None:
         """Set up, then catch up on the validation of the epoch that is resumed from."""
+        info = runner.message_hub.runtime_info
+        kept = [step for step in info.get("keep_ckpt_ids", []) if isinstance(step, int)]
+        runner.message_hub.update_info("keep_ckpt_ids", kept)
         super().before_train(runner)
+        if self.save_best and self.best_ckpt_path:
+            own = Path(self.out_dir, Path(self.best_ckpt_path).name)
+            self.best_ckpt_path = str(own) if own.is_file() else None
+            runner.message_hub.update_info("best_ckpt", self.best_ckpt_path)
         loop = runner.train_loop
         if not runner._resume or runner.val_loop is None:
             return

@@ -15,8 +15,8 @@ _KEY = "early_stopping"
 class ResumableEarlyStoppingHook(EarlyStoppingHook):
     """``EarlyStoppingHook`` whose count and best score are in the checkpoints.
 
-    The stock hook starts from nothing when a run is resumed. Runs before the checkpoint hook, which
-    saves what it learned.
+    The stock hook starts from nothing when a run is resumed, and takes an equal score for a gain.
+    Runs before the checkpoint hook, which saves what it learned.
 
     Args: those of ``EarlyStoppingHook``.
     """
@@ -45,3 +45,10 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             super().after_val_epoch(runner, metrics)
         state = {"wait_count": self.wait_count, "best_score": self.best_score}
         runner.message_hub.update_info(_KEY, state)
+
+    def _check_stop_condition(self, current_score: float) -> tuple[bool, str]:
+        if current_score == self.best_score + self.min_delta:
+            worse = -math.inf if self.rule == "greater" else math.inf
+            current_score = math.nextafter(current_score, worse)
+        stop, reason = super()._check_stop_condition(current_score)
+        return bool(stop), str(reason)
