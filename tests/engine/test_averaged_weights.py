@@ -25,8 +25,7 @@ model.backbone.init_cfg=None model.test_cfg.rcnn.score_thr=0.0 model.test_cfg.rc
 model.test_cfg.rpn.max_per_img=50 model.train_cfg.rpn_proposal.max_per_img=50
 train_dataloader.dataset.pipeline.2.size=64 default_hooks.ema.gamma={GAMMA}
 default_hooks.overlays=None default_hooks.curves=None visualizer.vis_backends=[]
-default_hooks.exact.type=ExactResumeHook default_hooks.recorder.type=RawWeightsRecorder
-train_dataloader.persistent_workers=False""".split()
+default_hooks.recorder.type=RawWeightsRecorder""".split()
 NAME = "roi_head.mask_head.conv_logits.weight"
 
 
@@ -68,8 +67,6 @@ def leaf(
     path = tmp_path_factory.mktemp("leaf") / "leaf.py"
     path.write_text(
         f'_base_ = ["{repository}/configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"]\n'
-        "custom_imports = dict(\n"
-        '    imports=["cellseg_mm.register", "cellseg_mm.ablation.exact_resume_hook"]\n)\n'
         'val_evaluator = dict(_delete_=True, type="MeanScore")\n'
     )
     return str(path), [*OPTIONS, f"data_root={prepared_data}"]
