@@ -44,6 +44,10 @@ class RegionOfInterest:
         inside: npt.NDArray[np.bool_] = np.asarray(shapely.intersects_xy(self._polygons, x, y))
         return inside
 
+    def area_within(self, width: int, height: int) -> float:
+        """Area inside an image of that size, pixels."""
+        return float(shapely.intersection(self._polygons, shapely.box(0, 0, width, height)).area)
+
     def check_overlap(self, width: int, height: int, image: Path) -> None:
         """Refuse polygons that leave nothing of an image.
 

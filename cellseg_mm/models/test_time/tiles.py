@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from cellseg_mm.models.test_time.seams import DetectedCell, SeamMerger
-from cellseg_mm.models.test_time.tile_grid import Extent, tile_rows
+from cellseg_mm.models.test_time.tile_grid import Tile, tile_rows
 from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -81,14 +81,35 @@ def stream_tiled(
     Yields:
         What each tile settles; tiles go row by row, and the last one settles the rest.
     """
+    found = (
+        cells_of(predict(read(*square.extent)), *square.extent[:2])
+        for row in tile_rows(height, width, tile, overlap)
+        for square in row
+    )
+    return merge_tiles(tile_rows(height, width, tile, overlap), height, found)
+
+
+def merge_tiles(
+    rows: Iterator[list[Tile]], height: int, found: Iterable[Iterable[DetectedCell]]
+) -> Iterator[FoundCells]:
+    """Bring together what tiles found.
+
+    Args:
+        rows: The tiles.
+        height: Image height, pixels.
+        found: Detections of each tile, in the order of the tiles, in image pixels; drawn one by
+            one.
+
+    Yields:
+        As :func:`stream_tiled`.
+    """
     merger = SeamMerger()
-    rows = tile_rows(height, width, tile, overlap)
+    cells = iter(found)
     final_rows = 0
     row, following = next(rows), next(rows, None)
     while True:
         for square in row:
-            found = predict(read(*square.extent))
-            settled = merger.add(square, _cells_of(found, square.extent))
+            settled = merger.add(square, next(cells))
             if square is row[-1]:
                 bottom = inf if following is None else following[0].extent[1]
                 settled += merger.finish(bottom)
@@ -118,11 +139,13 @@ def encode_cells(cells: Sequence[DetectedCell], height: int, width: int) -> RLEM
     return RLEMasks.from_runs(MaskRuns.gather(index, starts, ends, (len(cells), height, width)))
 
 
-def _cells_of(found: InstanceData, extent: Extent) -> Iterator[DetectedCell]:
-    """Detections of a region, moved to the image; without those that have no pixel."""
+def cells_of(found: InstanceData, x: int, y: int) -> Iterator[DetectedCell]:
+    """Detections of a region whose corner is at (x, y), in image pixels.
+
+    Those that have no pixel are left out.
+    """
     if not len(found):
         return
-    x, y = extent[:2]
     boxes = found.bboxes.cpu().numpy().astype(np.float64) + np.array([x, y, x, y])
     for crop, box, score, label in zip(
         found.masks.runs.crops(),

@@ -1,0 +1,1 @@
+"""Detectors rearranged for inference: the same cells, in less time."""

@@ -1,0 +1,120 @@
+"""From an image to its cells in three lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shapely import box
+
+from cellseg_mm import CellSegmenter
+from cellseg_mm.errors import UserError
+from cellseg_mm.inference import cell_segmenter
+from cellseg_mm.inference.region_of_interest import RegionOfInterest
+from cellseg_mm.preparation.synthetic_cells import synthesize_image
+from cellseg_mm.runs.model_bundle import ModelBundle
+
+
+@pytest.fixture(scope="module")
+def segmenter(bundle: ModelBundle) -> CellSegmenter:
+    return CellSegmenter(bundle, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def rgb() -> np.ndarray:
+    return synthesize_image(np.random.default_rng(0), 100, 120, 20).rgb
+
+
+def test_files_arrays_and_pictures_give_the_same(
+    segmenter: CellSegmenter, rgb: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "field.png"
+    Image.fromarray(rgb).save(path)
+    found = segmenter.segment(path, mpp=0.25)
+    assert (found.labels > 0).any()
+    assert found.labels.shape == (100, 120)
+    assert set(found.table["class"]) <= set(segmenter.classes)
+    assert found.image.name == "field"
+    assert found.image.warnings == []
+    for same in (segmenter.segment(rgb, 0.25), segmenter.segment(Image.fromarray(rgb), 0.25)):
+        assert np.array_equal(same.labels, found.labels)
+
+
+def test_an_unknown_scale_is_the_models_and_is_said(
+    segmenter: CellSegmenter, rgb: np.ndarray
+) -> None:
+    found = segmenter.segment(rgb)
+    assert np.array_equal(found.labels, segmenter.segment(rgb, 0.25).labels)
+    (warning,) = found.image.warnings
+    assert "does not say how large its pixels are; they were taken as 0.25" in warning
+
+
+def test_results_of_another_scale_are_in_the_images_pixels(
+    segmenter: CellSegmenter, rgb: np.ndarray
+) -> None:
+    twice = rgb.repeat(2, axis=0).repeat(2, axis=1)
+    found = segmenter.segment(twice, mpp=0.125)
+    assert found.labels.shape == (200, 240)
+    with segmenter.open(twice, mpp=0.125) as job:
+        assert (job.tiles, job.analysed_pixels) == (1, 200 * 240)
+    # The view is what the model sees: 100 × 120 pixels.
+    expected = segmenter.segment(rgb, mpp=0.25)
+    assert len(found.cells) == pytest.approx(len(expected.cells), rel=0.5)
+
+
+def test_tiles_are_reported_and_those_outside_of_polygons_left_out(
+    segmenter: CellSegmenter, rgb: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_segmenter, "TILE", 64)
+    monkeypatch.setattr(cell_segmenter, "OVERLAP", 32)
+    seen = []
+    with segmenter.open(rgb, mpp=0.25) as job:
+        cells = [c for batch in job.cells(on_tile=lambda: seen.append(1)) for c in batch.cells]
+        # 120 and 100 pixels in steps of 32: starts at 0, 32, 56 and at 0, 32, 36.
+        assert job.tiles == len(seen) == 9
+    polygons = RegionOfInterest([box(0, 0, 30, 20)], "roi")
+    with segmenter.open(rgb, mpp=0.25, roi=polygons) as job:
+        assert (job.tiles, job.analysed_pixels) == (1, 600)
+        inside = [c for batch in job.cells() for c in batch.cells]
+    assert all(c.row["x_px"] < 35 and c.row["y_px"] < 25 for c in inside)
+    assert len(inside) < len(cells)
+
+
+def test_threads_take_turns(segmenter: CellSegmenter, rgb: np.ndarray) -> None:
+    expected = segmenter.segment(rgb, 0.25).labels
+    found: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(segmenter.segment(rgb, 0.25).labels))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert all(np.array_equal(labels, expected) for labels in found)
+
+
+def test_bad_arguments_are_one_sentence(segmenter: CellSegmenter, rgb: np.ndarray) -> None:
+    with pytest.raises(UserError, match="least score is 50"):
+        segmenter.segment(rgb, min_score=50)
+    with pytest.raises(UserError, match="array of uint8"):
+        segmenter.segment(rgb / 255)
+    with pytest.raises(UserError, match="must lie between"):
+        segmenter.segment(rgb, mpp=25)
+    with pytest.raises(UserError, match="no model he-x"):
+        CellSegmenter("he-x")
+
+
+def test_importing_the_package_stays_light() -> None:
+    code = (
+        "import sys, cellseg_mm; assert not hasattr(cellseg_mm, 'Segmenter'); "
+        "assert 'torch' not in sys.modules and 'mmdet' not in sys.modules"
+    )
+    root = str(Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=300)
