@@ -30,9 +30,6 @@ _MASKS_AT_ONCE = 32
 Their features stay in a processor's cache, and their memory is used again.
 """
 
-_MIN_OBJECTNESS = 0.05
-"""Least objectness of a proposal."""
-
 
 class Detections(NamedTuple):
     """N cells of one image, best first.
@@ -81,7 +78,7 @@ class CellDetector(nn.Module):
         if _multiplies_bfloat16() and next(model.parameters()).device.type == "cpu":
             # Twice as fast; of 1,670 cells of CoNSeP none changed by more than an IoU of .98.
             self.mask_head = copy.deepcopy(self.mask_head).bfloat16()
-        self._proposals = ProposalFinder(model.rpn_head, _MIN_OBJECTNESS)
+        self._proposals = ProposalFinder(model.rpn_head)
         self._box_extractor = model.roi_head.bbox_roi_extractor
         self._mask_extractor = model.roi_head.mask_roi_extractor
         first = self.bbox_head.shared_fcs[0]

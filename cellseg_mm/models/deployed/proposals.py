@@ -22,12 +22,10 @@ class ProposalFinder:
 
     Args:
         head: The head, in evaluation mode.
-        min_objectness: Boxes with less are left out.
     """
 
-    def __init__(self, head: RPNHead, min_objectness: float) -> None:
+    def __init__(self, head: RPNHead) -> None:
         self._head = head
-        self._least = torch.logit(torch.tensor(min_objectness)).item()
         self._anchors: list[Tensor] = list(head.prior_generator.base_anchors)
         self._strides: list[tuple[int, int]] = list(head.prior_generator.strides)
 
@@ -76,9 +74,7 @@ class ProposalFinder:
         settings = self._head.test_cfg
         scores, boxes, levels = [], [], []
         for number, (logit, delta) in enumerate(zip(logits, deltas, strict=True)):
-            index = (logit > self._least).nonzero()[:, 0]
-            score, order = logit[index].sort(descending=True)
-            score, index = score[: settings.nms_pre], index[order[: settings.nms_pre]]
+            score, index = logit.topk(min(settings.nms_pre, len(logit)))
             anchors = self._anchors_at(number, index, widths[number])
             box = self._head.bbox_coder.decode(anchors, delta[index], max_shape=size)
             wide = ((box[:, 2:] - box[:, :2]) > max(settings.min_bbox_size, 0)).all(dim=1)

@@ -12,6 +12,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
@@ -26,6 +27,7 @@ CONFIG = "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"
 @pytest.fixture(scope="module")
 def stock(repository: Path) -> torch.nn.Module:
     """The stock detector with random weights that see cells of several classes."""
+    init_default_scope("mmdet")
     torch.manual_seed(0)
     config = Config.fromfile(repository / CONFIG).model
     config.backbone.init_cfg = None
@@ -41,8 +43,7 @@ def stock(repository: Path) -> torch.nn.Module:
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks in float32, whatever the processor, and proposals of any objectness."""
-    monkeypatch.setattr(cell_detector, "_MIN_OBJECTNESS", 0.0)
+    """Masks in float32, whatever the processor."""
     monkeypatch.setattr(cell_detector, "_multiplies_bfloat16", lambda: False)
 
 
