@@ -1,8 +1,8 @@
-"""Time and peak memory of tools/segment.py on a large image.
+"""Time and peak memory of cellseg segment on a large image.
 
 python benchmarks/large_image.py CHECKPOINT [--config C] [--width W] [--height H] [OPTION ...]
 
-Paints a slide as a tiled JPEG TIFF and segments it; further options go to tools/segment.py. Memory
+Paints a slide as a tiled JPEG TIFF and segments it; further options go to cellseg segment. Memory
 is the peak of that process less its peak on an image of 64×64 pixels, which is what Python, the
 libraries and the model take. It depends on the width, not on the height, so --height 3000 tells in
 minutes what a higher slide would need.
@@ -11,7 +11,7 @@ minutes what a higher slide would need.
 from __future__ import annotations
 
 import argparse
-import re
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,13 +38,7 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path, help="weights, such as those of make demo")
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=REPOSITORY / "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py",
-        help="config of the checkpoint (default: the demo's)",
-    )
+    parser.add_argument("model", help="name, folder or checkpoint, such as that of make demo")
     parser.add_argument("--width", type=int, default=20_000, help="pixels (default: 20000)")
     parser.add_argument("--height", type=int, help="pixels (default: as --width)")
     parser.add_argument("--folder", type=Path, help="keep the slide and the results there")
@@ -74,30 +68,19 @@ def paint_slide(path: Path, height: int, width: int) -> None:
     )
 
 
-def segment(args: argparse.Namespace, image: Path, out: Path, options: list[str]) -> str:
-    """Run the tool; its output."""
-    command = [sys.executable, "tools/segment.py", args.config, args.checkpoint, image]
-    process = subprocess.run(
-        [*map(str, command), "--out", str(out), *options],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if process.returncode:
-        sys.exit(process.returncode)
-    return process.stdout
-
-
-def peak_megabytes(output: str) -> int:
-    """What the tool's last line says."""
-    (peak,) = re.findall(r"^peak memory: ([\d,]+) MB$", output, re.M)
-    return int(peak.replace(",", ""))
+def segment(model: str, image: Path, out: Path, options: list[str]) -> float:
+    """Run the command; the most memory it held, megabytes."""
+    command = [sys.executable, "-m", "cellseg_mm", "segment", image, "--model", model, "--out", out]
+    process = subprocess.Popen([*map(str, command), *options], cwd=REPOSITORY)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(os.waitstatus_to_exitcode(status))
+    return usage.ru_maxrss / 1024
 
 
 def main() -> None:
     args, options = parse_args()
-    args.checkpoint = args.checkpoint.resolve()
+    model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
     width, height = args.width, args.height or args.width
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or Path(temporary)).resolve()
@@ -105,13 +88,12 @@ def main() -> None:
         small, slide = Path(temporary, "small.tif"), folder / "slide.tif"
         paint_slide(small, 64, 64)
         paint_slide(slide, height, width)
-        base = peak_megabytes(segment(args, small, Path(temporary), options))
+        base = segment(model, small, Path(temporary), options)
         start = time.perf_counter()
-        output = segment(args, slide, folder, options)
+        peak = segment(model, slide, folder, options)
         seconds = time.perf_counter() - start
-        print(output)
         print(f"{width:,}×{height:,} pixels in {seconds:,.0f} s, start of Python included")
-        print(f"{base:,} MB with a small image, {peak_megabytes(output) - base:,} MB more with it")
+        print(f"{base:,.0f} MB with a small image, {peak - base:,.0f} MB more with it")
 
 
 if __name__ == "__main__":

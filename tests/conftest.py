@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,40 @@ def hostile(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Call]:
     payload.marker = marker
     yield payload
     assert not marker.exists(), "code from a checkpoint ran"
+
+
+BUNDLE_CLASSES = ("round", "long", "dark", "large")
+
+
+@pytest.fixture(scope="session")
+def bundle(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A published model of random weights that sees cells everywhere, at 0.25 µm per pixel."""
+    import torch
+    from mmdet.registry import MODELS
+    from mmengine.config import Config
+
+    import cellseg_mm.register  # noqa: F401
+    from cellseg_mm.runs.model_bundle import find_model
+    from cellseg_mm.runs.publish_model import ModelCard, publish_model
+
+    folder = tmp_path_factory.mktemp("run")
+    init_default_scope("mmdet")
+    config = Config.fromfile(repository / "configs/mask-rcnn_efficientnet-lite0_fpn_cell.py")
+    config.dump(folder / "config.py")
+    config.model.backbone.init_cfg = None
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    with torch.no_grad():
+        model.roi_head.bbox_head.fc_cls.weight.mul_(80)
+        model.roi_head.mask_head.conv_logits.weight.mul_(10)
+    meta = {"dataset_meta": {"classes": BUNDLE_CLASSES}}
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, folder / "best.pth")
+    texts = ("summary", "licence", "data", "split", "command", "not_for")
+    card = ModelCard(
+        **dict.fromkeys(texts, "-"),
+        name="random",
+        mpp=0.25,
+        thresholds=dict.fromkeys(BUNDLE_CLASSES, 0.5) | {"dark": 0.6},
+        scores={},
+    )
+    return publish_model(find_model(folder / "best.pth"), card, folder / "random")

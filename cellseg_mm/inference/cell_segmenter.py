@@ -12,13 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
 from cellseg_mm.inference.cell_finder import CellFinder
 from cellseg_mm.inference.cell_stream import count_tiles, stream_cells
 from cellseg_mm.inference.readers.array_image import ArrayImage
 from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.region_of_interest import RegionOfInterest
-from cellseg_mm.inference.results.formats import result_cells
+from cellseg_mm.inference.results.formats import DEFAULT_FORMATS, result_cells
 from cellseg_mm.inference.results.result_cell import ResultCells
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.segmented_image import SegmentedImage
@@ -97,6 +98,34 @@ class CellSegmenter:
         """
         with self.open(image, mpp, roi) as job:
             return SegmentedImage(job.image, job.cells(min_score))
+
+    def segment_many(
+        self,
+        paths: Sequence[str | Path],
+        out: str | Path,
+        formats: Sequence[str] = DEFAULT_FORMATS,
+        mpp: float | None = None,
+        min_score: float | None = None,
+        resume: bool = False,
+    ) -> int:
+        """Segment images as ``cellseg segment`` does, and write their results.
+
+        Args:
+            paths: Images, folders of them, or patterns with ``*``.
+            out: Folder of the results; made if absent.
+            formats: Names out of :data:`~cellseg_mm.inference.results.formats.FORMATS`.
+            mpp: µm per pixel of all images; None = what each file says.
+            min_score: As in :meth:`segment`.
+            resume: Whether to leave out images that are complete and would come out the same.
+
+        Returns:
+            How many images failed; ``summary.csv`` says why.
+
+        Raises:
+            UserError: There is no image, or a format is not known.
+        """
+        options = BatchOptions(tuple(formats), mpp, min_score)
+        return segment_batch(paths, Path(out), self.bundle, lambda: self, options, resume=resume)
 
     @contextmanager
     def open(

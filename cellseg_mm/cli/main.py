@@ -1,0 +1,30 @@
+"""``cellseg``: the cells of images, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cellseg_mm import __version__
+from cellseg_mm.cli import list_models, segment
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit.
+
+    Exit codes: 0 done; 1 some images failed, or a fault of this package; 2 bad input, nothing was
+    done; 130 after Ctrl-C, 143 after SIGTERM.
+
+    Args:
+        arguments: The command line; None = that of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="cellseg", description="Finds, outlines and classifies every cell of H&E images."
+    )
+    parser.add_argument("--version", action="version", version=f"cellseg-mm {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    segment.add_command(commands)
+    list_models.add_command(commands)
+    args = parser.parse_args(arguments)
+    sys.exit(args.run(args))

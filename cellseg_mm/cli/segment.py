@@ -1,0 +1,124 @@
+"""``cellseg segment``: images in, files of cells out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_FORMATS = ("geojson", "labels", "csv", "overlay")
+
+_DESCRIPTION = """\
+Finds the cells of images of any size. For each image, DIR receives
+
+  NAME.geojson           outlines, classes and measurements; QuPath opens it
+  NAME_labels.ome.tif    a label map; Fiji, napari and QuPath open it
+  NAME.csv               a table, one row a cell
+  NAME_overlay.png       the outlines on the image
+  NAME_run.json          what was run, warnings and counts
+
+and summary.csv, one row an image. Other formats: geojson.gz, parquet, roi (ImageJ), overlay.jpg.
+
+Images are PNG, JPEG, BMP, WebP, TIFF, OME-TIFF or slides (SVS, NDPI, MRXS, SCN, DICOM, CZI). A bad
+image costs a line in the summary, not the others. Exit code 1: some images failed; 2: nothing was
+done."""
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the program's subparsers."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "segment",
+        help="find the cells of images",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="images, folders of them, or patterns with *")
+    add(
+        "--model",
+        default="he-monusac",
+        metavar="NAME|FOLDER|FILE",
+        help="a model of `cellseg models` (default: he-monusac), a folder of "
+        "tools/publish_model.py, or a checkpoint of tools/train.py",
+    )
+    add("--out", type=Path, default=Path("cells"), metavar="DIR", help="default: cells")
+    add(
+        "--formats",
+        nargs="+",
+        default=_FORMATS,
+        metavar="FORMAT",
+        help=f"what to write (default: {' '.join(_FORMATS)})",
+    )
+    add(
+        "--mpp",
+        type=float,
+        metavar="F",
+        help="µm per pixel of the images (default: what each file says)",
+    )
+    add(
+        "--min-score",
+        type=float,
+        metavar="F",
+        help="leave out cells below it (default: the model's own, for each class)",
+    )
+    add(
+        "--tissue",
+        choices=["auto", "none"],
+        default="auto",
+        help="none: look everywhere (default: images over 4 Mpx where tissue is)",
+    )
+    add("--roi", type=Path, metavar="FILE.geojson", help="look inside these polygons only")
+    add(
+        "--channel-order",
+        choices=["rgb", "bgr"],
+        default="rgb",
+        help="bgr: the files have red and blue swapped, as in the course's archive",
+    )
+    add("--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, … (default: auto)")
+    add("--recursive", action="store_true", help="look into folders inside folders")
+    add(
+        "--resume",
+        action="store_true",
+        help="leave out images whose results are complete and would come out the same",
+    )
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment images.
+
+    Returns:
+        0, or 1 if some images failed.
+    """
+    for name, value in (("--mpp", args.mpp), ("--min-score", args.min_score)):
+        if value is not None and not value > 0:
+            args.parser.error(f"{name} {value} must be above 0")
+    if args.min_score is not None and args.min_score > 1:
+        args.parser.error(f"--min-score {args.min_score} must be at most 1")
+    # These imports take seconds, which --help and a mistyped option should not.
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
+    with exit_with_a_sentence("finished images are whole; --resume goes on with the others."):
+        from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
+        from cellseg_mm.inference.cell_segmenter import CellSegmenter
+        from cellseg_mm.runs.model_bundle import find_model
+
+        bundle = find_model(args.model)
+        options = BatchOptions(
+            formats=tuple(dict.fromkeys(args.formats)),
+            mpp=args.mpp,
+            min_score=args.min_score,
+            tissue=args.tissue == "auto",
+            roi=args.roi,
+            channel_order=args.channel_order,
+        )
+        failed = segment_batch(
+            args.paths,
+            args.out,
+            bundle,
+            lambda: CellSegmenter(bundle, args.device),
+            options,
+            args.recursive,
+            args.resume,
+        )
+    return 1 if failed else 0
