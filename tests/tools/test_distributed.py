@@ -157,6 +157,6 @@ def scores_and_detections_are_the_same(by_one: Path, by_two: Path) -> None:
         for folder in (by_one, by_two)
     )
     assert alone == shared
-    names = {path.name for path in (by_one / "overlays/test").iterdir()}
+    names = {path.name for path in (by_one / "overlays/odd").iterdir()}
     assert len(names) == 4
-    assert {path.name for path in (by_two / "overlays/test").iterdir()} == names
+    assert {path.name for path in (by_two / "overlays/odd").iterdir()} == names
