@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.run import get_args_parser
 
+from cellseg_mm.cli.main import build_parser
 from cellseg_mm.runs.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,16 +59,22 @@ def test_a_scripts_arguments_and_overrides_exist(
         assert (ROOT / parsed.file).is_file()
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("cellseg ")])
+def test_the_arguments_of_cellseg_exist(command: str) -> None:
+    build_parser().parse_args(shlex.split(command)[1:])
+
+
 def test_make_and_pip_lines_are_the_makefiles() -> None:
     for command in COMMANDS:
         if command.startswith("make "):
             assert f"\n{command.removeprefix('make ')}:" in MAKEFILE
-        elif command.startswith("pip "):
+        elif command.startswith("pip ") and command != "pip install .":
             assert command.removeprefix("pip ") in MAKEFILE.replace(" --quiet", "").replace(
                 "--editable", "-e"
             )
         else:
-            assert command.startswith((*LAUNCHERS, "python3 ", "source"))
+            known = (*LAUNCHERS, "cellseg ", "pip ", "python3 ", "source")
+            assert command.startswith(known)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

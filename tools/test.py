@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="path of the config")
-    parser.add_argument("checkpoint", help="path of the checkpoint")
+    parser.add_argument("checkpoint", help="path of the checkpoint, or name of a published model")
     parser.add_argument(
         "--work-dir", help="folder of metrics and overlays (default: that of the checkpoint)"
     )
@@ -74,18 +74,23 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     from cellseg_mm.errors import MissingFileError
     from cellseg_mm.runs.checkpoint_weights import load_weights
     from cellseg_mm.runs.evaluation import choose_evaluation, write_metrics
+    from cellseg_mm.runs.model_bundle import weights_of
     from cellseg_mm.runs.quiet_runner import EvaluationRunner
     from cellseg_mm.runs.run_config import load_config
     from cellseg_mm.runs.score_table import score_table
     from cellseg_mm.runs.test_time_settings import use_test_time
 
-    if not Path(args.checkpoint).is_file():
+    checkpoint = weights_of(args.checkpoint)
+    if not Path(checkpoint).is_file():
         raise MissingFileError(
             f"The checkpoint {args.checkpoint} does not exist: train first, or look for best_*.pth "
             "in the work dir."
         )
     split = args.split or ("test" if args.submission else "val")
-    folder = args.work_dir or str(Path(args.checkpoint).parent)
+    # Beside the checkpoint, but not in the package where published models lie.
+    folder = args.work_dir
+    if folder is None and checkpoint == args.checkpoint:
+        folder = str(Path(checkpoint).parent)
     config = load_config(args.config, folder, args.cfg_options, args.launcher)
     scored = choose_evaluation(config, split, args.metrics, args.dump, args.submission)
     further_checkpoints = use_test_time(config)
@@ -95,7 +100,7 @@ def evaluate(args: argparse.Namespace) -> list[str]:
             f"The {split} images have no truth: they are predicted, --metrics is left out."
         )
     dataset = runner.test_dataloader.dataset
-    checkpoints = [args.checkpoint, *further_checkpoints]
+    checkpoints = [checkpoint, *further_checkpoints]
     load_weights(runner.model, checkpoints, dataset.metainfo["classes"])
     metrics = runner.test()
     written = [path for path in (args.dump, args.submission) if path]
@@ -107,10 +112,10 @@ def evaluate(args: argparse.Namespace) -> list[str]:
             "options": args.cfg_options or [],
             "data": dataset.ann_file,
         }
-        path = write_metrics(metrics, Path(folder), split, run)
+        path = write_metrics(metrics, Path(config.work_dir), split, run)
         lines = [score_table(metrics, dataset.metainfo["classes"])]
         written.append(str(path))
-    overlays = Path(folder, "overlays", Path(dataset.ann_file).stem)
+    overlays = Path(config.work_dir, "overlays", Path(dataset.ann_file).stem)
     if overlays.is_dir():
         written.append(f"{overlays}/")
     return [f"wrote {', '.join(written)}", *lines] if is_main_process() else []

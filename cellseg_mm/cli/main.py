@@ -19,6 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The command line; None = that of the process.
     """
+    args = build_parser().parse_args(arguments)
+    sys.exit(args.run(args))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; what it parses has the command's function as ``run``."""
     parser = argparse.ArgumentParser(
         prog="cellseg", description="Finds, outlines and classifies every cell of H&E images."
     )
@@ -26,5 +32,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     segment.add_command(commands)
     list_models.add_command(commands)
-    args = parser.parse_args(arguments)
-    sys.exit(args.run(args))
+    return parser

@@ -112,6 +112,17 @@ def known_models() -> list[ModelBundle]:
     return [read_bundle(path.parent) for path in sorted(ZOO.glob(f"*/{MODEL_FILE}"))]
 
 
+def weights_of(checkpoint: str) -> str:
+    """The weights' file of an installed model or a bundle; anything else is left as it is.
+
+    With it, such names work wherever a checkpoint is wanted.
+    """
+    path = Path(checkpoint)
+    if _PLAIN_NAME.fullmatch(checkpoint) and (ZOO / path / MODEL_FILE).is_file():
+        return str(ZOO / path / WEIGHTS_FILE)
+    return str(path / WEIGHTS_FILE) if (path / MODEL_FILE).is_file() else checkpoint
+
+
 def find_model(model: str | Path) -> ModelBundle:
     """Find a model; nothing is ever downloaded.
 

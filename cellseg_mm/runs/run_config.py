@@ -11,6 +11,7 @@ from mmengine.config import Config
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.runs.config_overrides import apply_overrides
+from cellseg_mm.runs.model_bundle import weights_of
 from cellseg_mm.runs.process_group import prepare_for_launcher
 
 _HOOKS_OF_MMENGINE = {
@@ -28,8 +29,9 @@ def load_config(
 ) -> Config:
     """Read a config and apply the command line to it.
 
-    Without options, the config is what ``Config.fromfile`` gives, but for its work dir and the
-    hooks that it sets to None, which are removed: MMEngine's runner takes None for its own alone.
+    Without options, the config is what ``Config.fromfile`` gives, but for its work dir, the hooks
+    that it sets to None, which are removed (MMEngine's runner takes None for its own alone), and a
+    ``load_from`` that names a published model, which becomes the file of its weights.
 
     Args:
         path: Config file.
@@ -55,6 +57,8 @@ def load_config(
         loader = config.get(f"{part}_dataloader")
         if loader is not None and loader.get("num_workers") == 0:
             loader.persistent_workers = False  # torch refuses it without workers
+    if isinstance(config.get("load_from"), str):
+        config.load_from = weights_of(config.load_from)
     config.work_dir = work_dir or config.get("work_dir") or str(Path("work_dirs", Path(path).stem))
     prepare_for_launcher(config, launcher)
     return config

@@ -17,8 +17,9 @@ from mmengine.registry import init_default_scope
 import cellseg_mm.register  # noqa: F401
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.runs import model_bundle
-from cellseg_mm.runs.model_bundle import find_model, known_models, read_bundle
+from cellseg_mm.runs.model_bundle import find_model, known_models, read_bundle, weights_of
 from cellseg_mm.runs.publish_model import ModelCard, publish_model
+from cellseg_mm.runs.run_config import load_config
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mask-rcnn_convnext-atto_fpn_cell.py"
 CLASSES = ("round", "long", "dark", "large")
@@ -99,6 +100,15 @@ def test_names_of_installed_models(
         find_model("tin")
     with pytest.raises(MissingFileError, match=r"no model\.json"):
         find_model(tmp_path)
+
+
+def test_names_are_files_of_weights(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_bundle, "ZOO", published.parent)
+    weights = str(published / "model.safetensors")
+    assert weights_of("tiny") == weights_of(str(published)) == weights
+    assert weights_of("best.pth") == "best.pth"
+    options = ["load_from=tiny", "metainfo.classes=[a,b]"]
+    assert load_config(str(CONFIG), None, options).load_from == weights
 
 
 Change = Callable[[dict[str, Any]], None]
