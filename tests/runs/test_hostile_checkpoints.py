@@ -101,7 +101,7 @@ def test_the_config_in_a_checkpoint(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("position", ["test.py", "test_time.checkpoints", "segment.py", "train.py"])
+@pytest.mark.parametrize("position", ["test.py", "test_time.checkpoints", "segment", "train.py"])
 def test_the_tools(
     run_python: Callable[..., CompletedProcess[str]],
     prepared_data: Path,
@@ -123,15 +123,27 @@ def test_the_tools(
     torch.save(content | {"payload": hostile}, bad)
     image = next((prepared_data.parent / "raw").rglob("*image.tif"))
     arguments: dict[str, list[Any]] = {
-        "test.py": ["test.py", CONFIG, bad, "--work-dir", work_dir],
-        "test_time.checkpoints": ["test.py", CONFIG, good, "--work-dir", work_dir],
-        "segment.py": ["segment.py", CONFIG, bad, image, "--out", tmp_path / "out"],
-        "train.py": ["train.py", CONFIG, "--work-dir", work_dir, "--resume"],
+        "test.py": ["tools/test.py", CONFIG, bad, "--work-dir", work_dir],
+        "test_time.checkpoints": ["tools/test.py", CONFIG, good, "--work-dir", work_dir],
+        "segment": [
+            "-m",
+            "cellseg_mm",
+            "segment",
+            image,
+            "--model",
+            bad,
+            "--out",
+            tmp_path / "out",
+        ],
+        "train.py": ["tools/train.py", CONFIG, "--work-dir", work_dir, "--resume"],
     }
     if position == "test_time.checkpoints":
         options.append(f"test_time.checkpoints={bad}")
-    script, *rest = arguments[position]
-    result = run_python(f"tools/{script}", *rest, "--cfg-options", *options)
+    if position == "segment":
+        config.dump(work_dir / "config.py")
+        result = run_python(*arguments[position])
+    else:
+        result = run_python(*arguments[position], "--cfg-options", *options)
     assert result.returncode == 2, result.stderr
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert REFUSED in error
