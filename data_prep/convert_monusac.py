@@ -94,7 +94,7 @@ def convert(train: Path, out: Path, test: Path | None, tif_order: str) -> tuple[
         for item in test_images:
             write(item, writer.add_test)
         if problems:
-            raise InputError(problems)
+            raise InputError(*problems)
         writer.finish()
     return len(train_images), len(test_images)
 

@@ -104,21 +104,17 @@ def find_warnings(inspections: Sequence[ImageInspection], group_regex: str | Non
             "scores say less about new patients."
         )
     with_truth = [inspection for inspection in inspections if inspection.class_files is not None]
-    for what, chosen in (
-        (
-            "an alpha channel that is not 255 everywhere (dropped)",
-            [r for r in inspections if r.alpha == "not opaque"],
-        ),
-        ("no cell at all", [r for r in with_truth if not len(r.classes)]),
-        (
-            "overlapping class files (every pixel is kept)",
-            [r for r in with_truth if r.overlap_pixels],
-        ),
-        (
-            "cells of several pieces (each is kept as one instance)",
-            [r for r in with_truth if r.fragmented],
-        ),
-        (f"cells of fewer than {TINY_AREA} pixels", [r for r in with_truth if _tiny(r)]),
+    alpha = [r for r in inspections if r.alpha == "not opaque"]
+    empty = [r for r in with_truth if not len(r.classes)]
+    overlapping = [r for r in with_truth if r.overlap_pixels]
+    fragmented = [r for r in with_truth if r.fragmented]
+    tiny = [r for r in with_truth if (r.areas < TINY_AREA).any()]
+    for chosen, what in (
+        (alpha, "an alpha channel that is not 255 everywhere (dropped)"),
+        (empty, "no cell at all"),
+        (overlapping, "overlapping class files (every pixel is kept)"),
+        (fragmented, "cells of several pieces (each is kept as one instance)"),
+        (tiny, f"cells of fewer than {TINY_AREA} pixels"),
     ):
         if chosen:
             names = [f"{inspection.part}/{inspection.name}" for inspection in chosen]
@@ -250,10 +246,6 @@ def _image_table(images: Sequence[Record], classes: Sequence[str]) -> str:
 def _plain(value: float) -> str:
     """Whole numbers as such, for the reader's sake."""
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-
-
-def _tiny(inspection: ImageInspection) -> bool:
-    return bool((inspection.areas < TINY_AREA).any())
 
 
 def _count(names: Sequence[str], noun: str) -> str:

@@ -6,7 +6,6 @@ its annotation in an `.xml` file of the same name.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +14,12 @@ import numpy.typing as npt
 import tifffile
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.problems import BadFileError, Problem
 
 # The largest region of MoNuSAC has 3 megapixels. Far beyond it, a header is broken or a whole slide
 # has come in, and decoding it would only fill the memory.
 _MAX_PIXELS = 100_000_000
-# "TCGA-2Z-A9JG": the part of a TCGA barcode that names the patient.
-_PATIENT = re.compile(r"TCGA-\w{2}-\w{4}")
 
 
 class MonusacImage(NamedTuple):
@@ -39,10 +37,8 @@ class MonusacImage(NamedTuple):
 
 
 def _image_id(image: Path, source: Path) -> str:
-    if image.parent == source or _PATIENT.match(image.stem):
-        return image.stem
-    patient = _PATIENT.match(image.parent.name)
-    return f"{image.parent.name}_{image.stem}" if patient else image.stem
+    named = image.parent == source or patient_of(image.stem) or not patient_of(image.parent.name)
+    return image.stem if named else f"{image.parent.name}_{image.stem}"
 
 
 def find_images(source: Path) -> tuple[list[MonusacImage], list[Problem]]:

@@ -21,11 +21,7 @@ from cellseg_mm.preparation.audit import (
     part_record,
     split_warnings,
 )
-from cellseg_mm.preparation.channel_order import (
-    ChannelOrder,
-    as_record,
-    vote_channel_order,
-)
+from cellseg_mm.preparation.channel_order import ChannelOrder, as_record, vote_channel_order
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.image_groups import group_images, patient_of
 from cellseg_mm.preparation.image_inspection import ImageInspection, ImageInspector
@@ -131,9 +127,7 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         train = [inspection for inspection in inspections if inspection.part == "train"]
         order = _channel_order(options, train)
         groups = group_images(
-            [inspection.name for inspection in train],
-            [inspection.content for inspection in train],
-            options.group_regex,
+            [r.name for r in train], [r.content for r in train], options.group_regex
         )
         _copy_splits(options.out, folder)
         folds = _folds(options, folder, train, groups)
@@ -147,7 +141,7 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
                 ordered_map(writer, images, options.workers, "write", options.show_progress)
             )
         except BadFileError as error:
-            raise InputError([error.problem]) from error
+            raise InputError(error.problem) from error
         _write_annotations(folder, images, written, fold, options.classes)
 
         share = 1 / options.folds if options.folds else options.val_fraction
@@ -180,7 +174,7 @@ def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageInspectio
         else:
             problems += result
     if problems:
-        raise InputError(problems)
+        raise InputError(*problems)
     return dataset.images, inspections, list(dataset.warnings)
 
 
@@ -189,14 +183,12 @@ def _channel_order(options: PrepareOptions, train: Sequence[ImageInspection]) ->
     order = vote_channel_order([inspection.blue_excess for inspection in train], stated)
     if order is None:
         raise InputError(
-            [
-                Problem(
-                    options.raw,
-                    "its images do not tell their channel order, as none has cells with other "
-                    "tissue around them",
-                    "state --channel-order rgb or bgr",
-                )
-            ]
+            Problem(
+                options.raw,
+                "its images do not tell their channel order, as none has cells with other "
+                "tissue around them",
+                "state --channel-order rgb or bgr",
+            )
         )
     return order
 
@@ -223,18 +215,14 @@ def _folds(
         except BadFileError as error:
             # The user knows the file by its place in the output.
             original = options.out / SPLITS_FOLDER / path.name
-            raise InputError([error.problem._replace(path=original)]) from error
-    counts = np.array(
-        [
-            np.bincount(inspection.classes, minlength=len(options.classes) + 1)[1:]
-            for inspection in train
-        ]
-    )
+            raise InputError(error.problem._replace(path=original)) from error
+    classes = len(options.classes)
+    counts = np.array([np.bincount(r.classes, minlength=classes + 1)[1:] for r in train])
     try:
         folds = draw_folds(names, groups, counts, arguments)
     except ValueError as error:
         what, _, remedy = str(error).rstrip(".").partition(": ")
-        raise InputError([Problem(options.raw / "train", what, remedy)]) from error
+        raise InputError(Problem(options.raw / "train", what, remedy)) from error
     write_split(path, arguments, folds)
     return folds
 
@@ -265,13 +253,12 @@ def _audit(
     fold: Fold,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    train = [inspection for inspection in inspections if inspection.part == "train"]
-    test = [inspection for inspection in inspections if inspection.part == "test"]
+    train = [r for r in inspections if r.part == "train"]
     in_val = set(fold.val)
     parts = {
-        "train": [inspection for inspection in train if inspection.name not in in_val],
-        "val": [inspection for inspection in train if inspection.name in in_val],
-        "test": test,
+        "train": [r for r in train if r.name not in in_val],
+        "val": [r for r in train if r.name in in_val],
+        "test": [r for r in inspections if r.part == "test"],
     }
     return {
         "format": FORMAT,
@@ -286,7 +273,7 @@ def _audit(
         "warnings": list(warnings),
         "statistics": {
             "train": image_statistics(train, options.classes),
-            "test": image_statistics(test, options.classes),
+            "test": image_statistics(parts["test"], options.classes),
         },
         "images": [image_record(inspection, options.classes) for inspection in inspections],
     }

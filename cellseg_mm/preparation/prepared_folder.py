@@ -44,7 +44,7 @@ def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
     out, raw = out.resolve(), raw.resolve()
     if out == raw or out in raw.parents or raw in out.parents:
         raise InputError(
-            [Problem(out, f"it overlaps with the raw folder {raw}", "choose another --out")]
+            Problem(out, f"it overlaps with the raw folder {raw}", "choose another --out")
         )
     new_parents = _make_parents(out)
     work = out.parent / f".{out.name}.prepare"
@@ -96,7 +96,7 @@ def _lock(work: Path, out: Path) -> int:
         except BlockingIOError:
             os.close(lock)
             raise InputError(
-                [Problem(out, "another run is writing this folder", "wait for it to end")]
+                Problem(out, "another run is writing this folder", "wait for it to end")
             ) from None
         except BaseException:
             os.close(lock)
@@ -121,30 +121,26 @@ def _refuse_other_folders(out: Path) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise InputError([Problem(out, "it is a file", "choose another --out")])
+        raise InputError(Problem(out, "it is a file", "choose another --out"))
     entries = {entry.name for entry in out.iterdir()}
     audit = _read_audit(out)
     foreign = sorted(entries - _ENTRIES) or (_foreign_files(out, audit) if audit else [])
     if foreign:
         raise InputError(
-            [
-                Problem(
-                    out,
-                    f"it holds {foreign[0]!r}, which is no part of a prepared data set and would "
-                    "be lost",
-                    "move that away or choose another --out",
-                )
-            ]
+            Problem(
+                out,
+                f"it holds {foreign[0]!r}, which is no part of a prepared data set and would "
+                "be lost",
+                "move that away or choose another --out",
+            )
         )
     if entries - {SPLITS_FOLDER} and not audit:
         raise InputError(
-            [
-                Problem(
-                    out,
-                    f"it is not empty, and no {AUDIT_FILE} shows that it is an earlier output",
-                    "choose another --out, or remove it yourself",
-                )
-            ]
+            Problem(
+                out,
+                f"it is not empty, and no {AUDIT_FILE} shows that it is an earlier output",
+                "choose another --out, or remove it yourself",
+            )
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +39,8 @@ class BadFileError(UserError):
 class InputError(UserError):
     """The input cannot be prepared; `problems` lists every reason that was found."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        count = len(self.problems)
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        count = len(problems)
         title = f"nothing was written: {count} problem{'s' * (count != 1)}."
-        super().__init__("\n- ".join([title, *map(str, self.problems)]))
+        super().__init__("\n- ".join([title, *map(str, problems)]))

@@ -18,6 +18,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeGuard
 
@@ -69,6 +70,10 @@ class RawDataset:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def refuse(self, path: Path, what: str, remedy: str) -> None:
+        """Note a problem; see :class:`Problem`."""
+        self.problems.append(Problem(path, what, remedy))
+
 
 def scan_raw_folder(raw: Path, num_classes: int) -> RawDataset:
     """List the images of a raw folder and check everything that names alone can tell.
@@ -82,9 +87,7 @@ def scan_raw_folder(raw: Path, num_classes: int) -> RawDataset:
     """
     dataset = RawDataset()
     if not raw.is_dir():
-        dataset.problems.append(
-            Problem(raw, "this folder does not exist", "give the folder that holds train/")
-        )
+        dataset.refuse(raw, "this folder does not exist", "give the folder that holds train/")
         return dataset
     _scan_train(raw, num_classes, dataset)
     _scan_test(raw, num_classes, dataset)
@@ -95,9 +98,7 @@ def scan_raw_folder(raw: Path, num_classes: int) -> RawDataset:
 def _scan_train(raw: Path, num_classes: int, dataset: RawDataset) -> None:
     train = raw / "train"
     if not train.is_dir():
-        dataset.problems.append(
-            Problem(train, "this folder does not exist", "put the training images there")
-        )
+        dataset.refuse(train, "this folder does not exist", "put the training images there")
         return
     folders = []
     for entry in _visible_entries(train):
@@ -106,15 +107,11 @@ def _scan_train(raw: Path, num_classes: int, dataset: RawDataset) -> None:
         else:
             dataset.warnings.append(f"train/{entry.name} is not a folder and was ignored.")
     if not folders:
-        dataset.problems.append(
-            Problem(train, "it holds no image folder", "put train/<name>/image.tif there")
-        )
+        dataset.refuse(train, "it holds no image folder", "put train/<name>/image.tif there")
     for image_id, folder in enumerate(folders, start=1):
         image_path = folder / "image.tif"
         if not image_path.is_file():
-            dataset.problems.append(
-                Problem(folder, "it holds no image.tif", "add the image or remove the folder")
-            )
+            dataset.refuse(folder, "it holds no image.tif", "add the image or remove the folder")
         mask_paths = _class_files(folder, num_classes, dataset)
         dataset.images.append(RawImage(folder.name, "train", image_id, image_path, mask_paths))
 
@@ -123,9 +120,7 @@ def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
     release, truth, ids_file = raw / "test_release", raw / "test_gt", raw / TEST_IDS_FILE
     if not release.is_dir():
         if truth.is_dir():
-            dataset.problems.append(
-                Problem(truth, "there is no test_release/ with its images", "add it")
-            )
+            dataset.refuse(truth, "there is no test_release/ with its images", "add it")
         if ids_file.is_file():
             dataset.warnings.append(
                 f"{TEST_IDS_FILE} is there, but test_release/ is not: there is no test split."
@@ -141,22 +136,18 @@ def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
     if listed is None:
         return
     for name in sorted(files.keys() - listed.keys()):
-        dataset.problems.append(
-            Problem(files[name], f"{TEST_IDS_FILE} does not list it", "add its id or remove it")
-        )
+        dataset.refuse(files[name], f"{TEST_IDS_FILE} does not list it", "add its id or remove it")
     for name in sorted(listed.keys() - files.keys()):
-        dataset.problems.append(
-            Problem(
-                release / f"{name}.tif",
-                f"this file is listed in {TEST_IDS_FILE} but does not exist",
-                "add the image or remove its entry",
-            )
+        dataset.refuse(
+            release / f"{name}.tif",
+            f"this file is listed in {TEST_IDS_FILE} but does not exist",
+            "add the image or remove its entry",
         )
     if truth.is_dir():
         for entry in _visible_entries(truth):
             if entry.name not in files:
-                dataset.problems.append(
-                    Problem(entry, "no image of this name is in test_release/", "remove or add it")
+                dataset.refuse(
+                    entry, "no image of this name is in test_release/", "remove or add it"
                 )
     for name in sorted(files.keys() & listed.keys(), key=lambda name: listed[name][0]):
         image_id, size = listed[name]
@@ -166,12 +157,10 @@ def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
             if folder.is_dir():
                 mask_paths = _class_files(folder, num_classes, dataset)
             else:
-                dataset.problems.append(
-                    Problem(
-                        folder,
-                        "the truth of this test image is missing",
-                        "add its class files; an empty folder means an image without cells",
-                    )
+                dataset.refuse(
+                    folder,
+                    "the truth of this test image is missing",
+                    "add its class files; an empty folder means an image without cells",
                 )
         dataset.images.append(RawImage(name, "test", image_id, files[name], mask_paths, size))
 
@@ -180,10 +169,7 @@ def _read_test_ids(
     path: Path, dataset: RawDataset
 ) -> dict[str, tuple[int, tuple[int, int] | None]] | None:
     """Map test image name → (id, stated size); None if the file is unusable."""
-
-    def problem(what: str, remedy: str) -> None:
-        dataset.problems.append(Problem(path, what, remedy))
-
+    problem = partial(dataset.refuse, path)
     if not path.is_file():
         problem("this file does not exist", "add it: it gives each image of test_release/ its id")
         return None
@@ -239,20 +225,16 @@ def _class_files(folder: Path, num_classes: int, dataset: RawDataset) -> dict[in
         if match and 1 <= int(match[1]) <= num_classes and entry.is_file():
             found[int(match[1])] = entry
         elif match:
-            dataset.problems.append(
-                Problem(
-                    entry,
-                    f"only {num_classes} classes have a name",
-                    "name all classes with --classes, or remove the file",
-                )
+            dataset.refuse(
+                entry,
+                f"only {num_classes} classes have a name",
+                "name all classes with --classes, or remove the file",
             )
         elif entry.suffix.lower() in (".tif", ".tiff"):
-            dataset.problems.append(
-                Problem(
-                    entry,
-                    "its name means nothing here",
-                    f"rename it to image.tif or class1.tif … class{num_classes}.tif, or remove it",
-                )
+            dataset.refuse(
+                entry,
+                "its name means nothing here",
+                f"rename it to image.tif or class1.tif … class{num_classes}.tif, or remove it",
             )
         else:
             place = f"{folder.parent.name}/{folder.name}/{entry.name}"
@@ -266,25 +248,20 @@ def _check_names(dataset: RawDataset) -> None:
     for image in dataset.images:
         place = image.image_path.parent if image.part == "train" else image.image_path
         if not _is_safe(image.name):
-            dataset.problems.append(
-                Problem(
-                    place,
-                    f"the name {image.name!r} is not safe as a file name everywhere",
-                    "rename it, with letters, digits, '_', '-' and '.', at most "
-                    f"{_LONGEST_NAME} bytes",
-                )
+            dataset.refuse(
+                place,
+                f"the name {image.name!r} is not safe as a file name everywhere",
+                f"rename it, with letters, digits, '_', '-' and '.', at most {_LONGEST_NAME} bytes",
             )
         same[unicodedata.normalize("NFC", image.name).casefold()].append(image)
     for images in same.values():
         for image in images[1:]:
             first = images[0]
             case = "" if image.name == first.name else ", apart from upper and lower case,"
-            dataset.problems.append(
-                Problem(
-                    image.image_path,
-                    f"its name{case} is also that of {first.image_path}",
-                    "rename or remove one of them",
-                )
+            dataset.refuse(
+                image.image_path,
+                f"its name{case} is also that of {first.image_path}",
+                "rename or remove one of them",
             )
 
 

@@ -41,24 +41,16 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
     """
     with _checked_page(path) as page:
         shape, axes = page.shape, page.axes
+        what = None
         if axes not in ("YXS", "SYX") or page.samplesperpixel not in (3, 4):
-            raise BadFileError(
-                path,
-                f"the image has shape {shape}, not three or four channels",
-                "convert it to RGB or RGBA with 8 bits a channel",
-            )
-        if page.photometric not in _COLOUR:
-            raise BadFileError(
-                path,
-                f"its colours are {getattr(page.photometric, 'name', page.photometric)}, not RGB",
-                "convert it to RGB or RGBA with 8 bits a channel",
-            )
-        if page.dtype != np.uint8:
-            raise BadFileError(
-                path,
-                f"the image holds {page.dtype} values, not 8 bits a channel",
-                "convert it to RGB or RGBA with 8 bits a channel",
-            )
+            what = f"the image has shape {shape}, not three or four channels"
+        elif page.photometric not in _COLOUR:
+            colours = getattr(page.photometric, "name", page.photometric)
+            what = f"its colours are {colours}, not RGB"
+        elif page.dtype != np.uint8:
+            what = f"the image holds {page.dtype} values, not 8 bits a channel"
+        if what:
+            raise BadFileError(path, what, "convert it to RGB or RGBA with 8 bits a channel")
         pixels = _decode(path, page)
     return np.moveaxis(pixels, 0, -1) if axes == "SYX" else pixels
 
