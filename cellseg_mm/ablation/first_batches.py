@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
+from cellseg_mm.ablation.folds import dicts_below
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.rgb_file import write_rgb
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
@@ -69,21 +70,13 @@ def record_first_batches(config: Config, picture: Path) -> FirstBatches:
 
 
 def _pipeline_digest(config: Config) -> str:
-    steps = list(_pipelines(config.train_dataloader.to_dict()))
+    # The transforms of all data sets, wrapped ones included.
+    steps = [
+        [step for step in found["pipeline"] if step.get("type") != "PackDetInputs"]
+        for found in dicts_below(config.train_dataloader.to_dict())
+        if "pipeline" in found
+    ]
     return hashlib.sha256(json.dumps(steps, sort_keys=True, default=repr).encode()).hexdigest()
-
-
-def _pipelines(node: Any) -> Iterator[Any]:
-    """The transforms of all data sets below a node, wrappers included."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "pipeline":
-                yield [step for step in value if step.get("type") != "PackDetInputs"]
-            else:
-                yield from _pipelines(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _pipelines(value)
 
 
 def _batch_digest(batch: Mapping[str, Any]) -> str:

@@ -16,8 +16,7 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.preparation.coco_annotations import coco_dataset
-from cellseg_mm.preparation.problems import BadFileError
-from cellseg_mm.preparation.splits import Fold, SplitArguments, read_split
+from cellseg_mm.preparation.splits import Fold, read_split
 
 _PARTS = ("train", "val")
 
@@ -101,20 +100,26 @@ def annotation_files(config: Any) -> list[Path]:
 
 def _with_ann_file(node: Any) -> Iterator[Any]:
     """All dicts below a node that name an annotation file."""
+    return (found for found in dicts_below(node) if isinstance(found.get("ann_file"), str))
+
+
+def dicts_below(node: Any) -> Iterator[Any]:
+    """A node of a config and all below it, as far as they are dicts."""
     if isinstance(node, Mapping):
-        if isinstance(node.get("ann_file"), str):
-            yield node
-        for value in node.values():
-            yield from _with_ann_file(value)
-    elif isinstance(node, list | tuple):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list | tuple):
         for value in node:
-            yield from _with_ann_file(value)
+            yield from dicts_below(value)
 
 
 def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
     if isinstance(folds, str):
-        path = data / folds
-        count = len(_read_json(path).get("folds", []))
+        path, count = data / folds, None
+        if not path.is_file():
+            raise UserError(
+                f"{path} does not exist: write it with 'python data_prep/prepare.py RAW --out DIR'."
+            )
     else:
         found = sorted((data / "splits").glob(f"{folds}-folds_*.json"))
         if not found:
@@ -128,19 +133,4 @@ def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:
                 f"{', '.join(f'splits/{path.name}' for path in found)}."
             )
         path, count = found[0], folds
-    try:
-        return read_split(path, SplitArguments(0.0, count, 0, None), names)
-    except BadFileError as error:
-        raise UserError(str(error)) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} does not exist: write it with 'python data_prep/prepare.py RAW --out DIR'."
-        ) from None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): prepare the data set again.") from error
-    return content if isinstance(content, dict) else {}
+    return read_split(path, count, names)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,9 +206,5 @@ def _literal(value: Any, where: str) -> str:
     if isinstance(value, Mapping):
         raise UserError(f"{where} is a mapping; write its keys with dots, one a line.")
     if isinstance(value, list):
-        return f"[{','.join(_literals(value, where))}]"
+        return f"[{','.join(_literal(item, where) for item in value)}]"
     return str(value)  # None, True and numbers as Python writes them; text, such as 1e-4, as it is
-
-
-def _literals(values: Iterable[Any], where: str) -> Iterable[str]:
-    return (_literal(value, where) for value in values)

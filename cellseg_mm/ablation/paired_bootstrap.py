@@ -27,7 +27,7 @@ class PairedDifference(NamedTuple):
     pairs: int
 
 
-def paired_difference(differences: npt.ArrayLike, seed: int = 0) -> PairedDifference:
+def paired_difference(differences: npt.ArrayLike) -> PairedDifference:
     """Compare two rows on the runs (same fold, same seed) that both have.
 
     The interval is the percentile bootstrap's: whole pairs are drawn with replacement, as many as
@@ -36,19 +36,13 @@ def paired_difference(differences: npt.ArrayLike, seed: int = 0) -> PairedDiffer
 
     Args:
         differences: Score of the row minus that of the row compared with, one for each pair.
-        seed: Of the resampling.
     """
     values = np.asarray(differences, np.float64)
     count = len(values)
     mean = float(values.mean()) if count else float("nan")
     if count < 2:
         return PairedDifference(mean, float("nan"), float("nan"), count)
-    found = bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=_RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+    rng = np.random.default_rng(0)
+    found = bootstrap((values,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=rng)
     low, high = found.confidence_interval
     return PairedDifference(mean, float(low), float(high), count)

@@ -17,9 +17,6 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.runs.run_config import load_config
 
-_HOOKS = {
-    "TrainingCostHook": "cellseg_mm.ablation.training_cost_hook",
-}
 _NOT_PART_OF_A_RUN = ("work_dir", "launcher", "resume")
 
 
@@ -124,8 +121,9 @@ def plan_run(
     identity = _identity(settings, annotation_files(config), weights_from)
 
     config.setdefault("custom_imports", {"imports": [], "allow_failed_imports": False})
-    config.custom_imports.imports = [*config.custom_imports.imports, *_HOOKS.values()]
-    config.setdefault("default_hooks", {}).update({name: {"type": name} for name in _HOOKS})
+    hook = "cellseg_mm.ablation.training_cost_hook"
+    config.custom_imports.imports = [*config.custom_imports.imports, hook]
+    config.setdefault("default_hooks", {})["TrainingCostHook"] = {"type": "TrainingCostHook"}
 
     name = f"seed-{seed}_{identity[:10]}"
     if fold is not None:

@@ -225,15 +225,8 @@ def _record(result: RunResult) -> dict[str, Any]:
     found = {**result.model, **training, "test_seconds": result.test_seconds}
     numbers |= {key: found.get(key) for key in _COST}
     line = {key: float("nan") if value is None else value for key, value in numbers.items()}
-    # An index of pandas holds no None.
-    return (
-        {"row": result.row, "fold": -1 if result.fold is None else result.fold}
-        | line
-        | {
-            "seed": result.seed,
-            "done": done,
-        }
-    )
+    fold = -1 if result.fold is None else result.fold  # an index of pandas holds no None
+    return {"row": result.row, "fold": fold, "seed": result.seed, "done": done, **line}
 
 
 def _differences(scores: pd.Series, first: str, second: str) -> pd.Series:

@@ -62,9 +62,7 @@ def best_anchor_ious(
     return best
 
 
-def kmeans_anchors(
-    widths_heights: npt.ArrayLike, count: int, seed: int = 0
-) -> tuple[FloatArray, float]:
+def kmeans_anchors(widths_heights: npt.ArrayLike, count: int) -> tuple[FloatArray, float]:
     """Cluster box sizes with the distance 1 − IoU of boxes that share a centre.
 
     As in Redmon and Farhadi, "YOLO9000" (2017), section 2, with the median of a cluster as its
@@ -73,7 +71,6 @@ def kmeans_anchors(
     Args:
         widths_heights: (N, 2) positive, pixels.
         count: Number of clusters; fewer come back if there are fewer sizes.
-        seed: Of the seeding.
 
     Returns:
         anchors: (k, 2) width and height, pixels, by area.
@@ -82,7 +79,7 @@ def kmeans_anchors(
     sizes = np.asarray(widths_heights, np.float64).reshape(-1, 2)
     if not len(sizes):
         return np.zeros((0, 2)), float("nan")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     centres = sizes[[rng.integers(len(sizes))]]  # a copy, as it is changed below
     while len(centres) < min(count, len(sizes)):
         distance = 1 - _centred_ious(sizes, centres).max(axis=1)

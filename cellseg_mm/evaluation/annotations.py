@@ -76,9 +76,7 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
         ValueError: A part is missing, an image or category occurs twice, or an annotation names an
             image or category that does not exist.
     """
-    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
-    _check_records(data, source)
+    _check(data, source)
     images = {image["id"]: image for image in sorted(data["images"], key=lambda i: i["id"])}
     categories = {c["id"]: c["name"] for c in sorted(data["categories"], key=lambda c: c["id"])}
     if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
@@ -111,9 +109,7 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
             f"The annotation file {path} does not exist: write it with "
             "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
-    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise UserError(f"{path} is not a COCO file with images, annotations and categories.")
-    _check_records(data, str(path))
+    _check(data, str(path))
     return data
 
 
@@ -122,8 +118,10 @@ def read_annotations(path: Path | str) -> Annotations:
     return index_annotations(read_coco_file(path), str(path))
 
 
-def _check_records(data: dict[str, Any], source: str) -> None:
-    """Refuse a file whose records are of another form than ours."""
+def _check(data: Any, source: str) -> None:
+    """Refuse what is no COCO file, and records of another form than ours."""
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
     for part, keys in _KEYS.items():
         records = data[part]
         if not isinstance(records, list):

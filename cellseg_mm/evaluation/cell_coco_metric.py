@@ -55,9 +55,7 @@ class CellCocoMetric(BaseMetric):
         ann_file: COCO json with the truth; annotation ids start at 1.
         metric: "segm", "bbox" or both.
         classwise: Give the AP of each class too, and log a table.
-        collect_device: Where results of several processes are collected, "cpu" or "gpu".
-        prefix: Goes before each key, with a slash. Defaults to "coco".
-        collect_dir: Folder for the collection on "cpu".
+        **kwargs: Those of `BaseMetric`; `prefix` defaults to "coco".
 
     Raises:
         FileNotFoundError: There is no `ann_file`.
@@ -71,11 +69,9 @@ class CellCocoMetric(BaseMetric):
         ann_file: str,
         metric: str | Sequence[str] = "segm",
         classwise: bool = False,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(**kwargs)
         self.iou_types = [metric] if isinstance(metric, str) else list(metric)
         if not self.iou_types or not set(self.iou_types) <= {"segm", "bbox"}:
             raise UserError(f"`metric` is {metric!r}, but may be 'segm', 'bbox' or both.")

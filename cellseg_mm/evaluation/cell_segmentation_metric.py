@@ -39,9 +39,7 @@ class CellSegmentationMetric(BaseMetric):
         score_thr: Predictions with a lower score are dropped.
         min_kept: A prediction that keeps less than this share of its pixels beside better ones is
             left out of the label map.
-        collect_device: Where results of several processes are collected, "cpu" or "gpu".
-        prefix: Goes before each key, with a slash. Defaults to "cell".
-        collect_dir: Folder for the collection on "cpu".
+        **kwargs: Those of `BaseMetric`; `prefix` defaults to "cell".
 
     Raises:
         FileNotFoundError: There is no `ann_file`.
@@ -55,11 +53,9 @@ class CellSegmentationMetric(BaseMetric):
         ann_file: str,
         score_thr: float = 0.5,
         min_kept: float = MIN_KEPT,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(**kwargs)
         for name, value in (("score_thr", score_thr), ("min_kept", min_kept)):
             if not 0 <= value <= 1:
                 raise UserError(f"`{name}` is {value}, but must lie between 0 and 1.")

@@ -8,12 +8,12 @@ segmentation: compressed RLE, run lengths as a list, or polygons. All become com
 from __future__ import annotations
 
 import math
-import reprlib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from reprlib import repr as shown
+from typing import IO, Any, TypedDict, TypeGuard
 
 from pycocotools import mask as coco_mask
 
@@ -101,11 +101,11 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
     if missing:
         raise UserError(f"it lacks {', '.join(missing)}.")
     for key in ("image_id", "category_id"):
-        if not isinstance(record[key], int) or isinstance(record[key], bool):
-            raise UserError(f"{key} is {_shown(record[key])}, but must be an integer.")
+        if not is_integer(record[key]):
+            raise UserError(f"{key} is {shown(record[key])}, but must be an integer.")
     score = record["score"]
-    if not _is_finite(score):
-        raise UserError(f"score is {_shown(score)}, but must be a finite number.")
+    if not is_finite(score):
+        raise UserError(f"score is {shown(score)}, but must be a finite number.")
     size = None
     if annotations is not None:
         image = annotations.images.get(record["image_id"])
@@ -116,7 +116,7 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
         size = [image["height"], image["width"]]
     segmentation = _compressed(record["segmentation"], size)
     box = record.get("bbox")
-    if not (isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))):
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))):
         box = coco_mask.toBbox(segmentation).tolist()
     return Prediction(
         image_id=record["image_id"],
@@ -161,7 +161,7 @@ def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
         or stated[0] * stated[1] > _MAX_PIXELS
     ):
         raise UserError(
-            f"the mask's size is {_shown(stated)}, but must be [height, width] in pixels."
+            f"the mask's size is {shown(stated)}, but must be [height, width] in pixels."
         )
     if size is not None and list(stated) != size:
         raise UserError(
@@ -194,7 +194,7 @@ def _from_polygons(polygons: list[Any], size: list[int] | None) -> dict[str, Any
             not isinstance(polygon, list)
             or len(polygon) < 6
             or len(polygon) % 2
-            or not all(map(_is_finite, polygon))
+            or not all(map(is_finite, polygon))
         ):
             raise UserError("a polygon must be a list [x1, y1, x2, y2, …] of at least 3 points.")
         # pycocotools takes time and memory for what lies outside, and crashes far outside.
@@ -210,16 +210,14 @@ def _from_polygons(polygons: list[Any], size: list[int] | None) -> dict[str, Any
     return {"size": size, "counts": merged["counts"].decode("ascii")}
 
 
-def _is_finite(value: Any) -> bool:
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Whether it is an integer, which a bool is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
     """Whether it is a number that a float can hold, which a bool is not."""
     try:
-        return (
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        )
+        return (isinstance(value, float) or is_integer(value)) and math.isfinite(value)
     except OverflowError:
         return False
-
-
-def _shown(value: Any) -> str:
-    """The value, cut short."""
-    return reprlib.repr(value)

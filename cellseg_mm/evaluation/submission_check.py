@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import lzma
-import math
-import reprlib
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from reprlib import repr as shown
+from typing import IO, Any
 
 from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.evaluation.predictions import is_finite, is_integer
 from cellseg_mm.files.json_file import iterate_list, read_json
 from cellseg_mm.structures.coco_rle import decode_counts
 
@@ -172,9 +172,9 @@ def _check_records(
             if not isinstance(record, dict):
                 continue
             image_id, category = record.get("image_id"), record.get("category_id")
-            if _is_integer(category):
+            if is_integer(category):
                 check.per_category[category] += 1
-            if _is_integer(image_id) and image_id in sizes:
+            if is_integer(image_id) and image_id in sizes:
                 per_image[image_id] += 1
                 boxes_outside += _reaches_outside(record.get("bbox"), sizes[image_id])
     except UserError as error:
@@ -197,45 +197,45 @@ def _record_problems(
 ) -> Iterator[str]:
     """What is wrong with one record."""
     if not isinstance(record, dict):
-        yield f"it must be an object, not {_shown(record)}"
+        yield f"it must be an object, not {shown(record)}"
         return
     missing = [key for key in _RECORD_KEYS if key not in record]
     if missing:
         yield f"{', '.join(missing)} missing"
         return
     image_id, category, score = record["image_id"], record["category_id"], record["score"]
-    size = sizes.get(image_id) if _is_integer(image_id) else None
+    size = sizes.get(image_id) if is_integer(image_id) else None
     if size is None:
-        yield f"image_id must be an id of the image list, not {_shown(image_id)}"
-    if not _is_integer(category) or not 1 <= category <= num_classes:
-        yield f"category_id must be an integer from 1 to {num_classes}, not {_shown(category)}"
-    if not _is_number(score) or not 0 <= score <= 1:
-        yield f"score must be a number from 0 to 1, not {_shown(score)}"
+        yield f"image_id must be an id of the image list, not {shown(image_id)}"
+    if not is_integer(category) or not 1 <= category <= num_classes:
+        yield f"category_id must be an integer from 1 to {num_classes}, not {shown(category)}"
+    if not is_finite(score) or not 0 <= score <= 1:
+        yield f"score must be a number from 0 to 1, not {shown(score)}"
     yield from _box_problems(record["bbox"])
     yield from _mask_problems(record["segmentation"], size)
 
 
 def _box_problems(box: Any) -> Iterator[str]:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        yield f"bbox must be four finite numbers, not {_shown(box)}"
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+        yield f"bbox must be four finite numbers, not {shown(box)}"
     elif min(box[2:]) < 0:
         # COCO takes the area from the box and ignores a detection of negative area.
-        yield f"bbox has a negative width or height: {_shown(box)}"
+        yield f"bbox has a negative width or height: {shown(box)}"
 
 
 def _mask_problems(segmentation: Any, size: tuple[int, int] | None) -> Iterator[str]:
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        yield f"segmentation must be an object with size and counts, not {_shown(segmentation)}"
+        yield f"segmentation must be an object with size and counts, not {shown(segmentation)}"
         return
     stated, counts = segmentation["size"], segmentation["counts"]
-    if not isinstance(stated, list) or len(stated) != 2 or not all(map(_is_integer, stated)):
-        yield f"size must be [height, width], not {_shown(stated)}"
+    if not isinstance(stated, list) or len(stated) != 2 or not all(map(is_integer, stated)):
+        yield f"size must be [height, width], not {shown(stated)}"
         return
     height, width = stated
     if size is not None and (height, width) != size:
         yield f"size is [{height}, {width}], but the image is [{size[0]}, {size[1]}]"
     if not isinstance(counts, str):
-        yield f"counts must be a string (compressed RLE), not {_shown(counts)}"
+        yield f"counts must be a string (compressed RLE), not {shown(counts)}"
         return
     try:
         runs = decode_counts(counts)
@@ -250,24 +250,7 @@ def _mask_problems(segmentation: Any, size: tuple[int, int] | None) -> Iterator[
 
 def _reaches_outside(box: Any, size: tuple[int, int]) -> bool:
     """Whether an [x, y, width, height] box ends more than a pixel outside the image."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
         return False
     x, y, width, height = box
     return x + width > size[1] + 1 or y + height > size[0] + 1
-
-
-def _is_integer(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite int or float, which a bool is not."""
-    try:
-        return (isinstance(value, float) or _is_integer(value)) and math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _shown(value: Any) -> str:
-    """The value, cut short."""
-    return reprlib.repr(value)

@@ -211,7 +211,7 @@ def _folds(
     path = folder / SPLITS_FOLDER / arguments.file_name
     if path.exists():
         try:
-            return read_split(path, arguments, names)
+            return read_split(path, arguments.folds or 1, names)
         except BadFileError as error:
             # The user knows the file by its place in the output.
             original = options.out / SPLITS_FOLDER / path.name

@@ -198,12 +198,12 @@ def write_split(path: Path, arguments: SplitArguments, folds: Sequence[Fold]) ->
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def read_split(path: Path, arguments: SplitArguments, names: Sequence[str]) -> list[Fold]:
+def read_split(path: Path, count: int | None, names: Sequence[str]) -> list[Fold]:
     """Read a split file and check that it splits exactly these images.
 
     Args:
         path: A file in the form of this module's docstring.
-        arguments: How many folds are expected.
+        count: How many folds are expected; None for any number.
         names: Names of all training images.
 
     Returns:
@@ -224,8 +224,8 @@ def read_split(path: Path, arguments: SplitArguments, names: Sequence[str]) -> l
         raise fail(f"it is not a readable split file ({error!r})") from error
     if not all(isinstance(name, str) for name in listed):
         raise fail("it lists names that are not text")
-    if len(folds) != (arguments.folds or 1):
-        raise fail(f"it holds {len(folds)} folds, not {arguments.folds or 1}")
+    if len(folds) != (count or len(folds) or 1):
+        raise fail(f"it holds {len(folds)} folds, not {count or 1}")
     for number, fold in enumerate(folds):
         both = fold.train + fold.val
         if len(set(both)) < len(both):

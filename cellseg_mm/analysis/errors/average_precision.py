@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,18 +88,22 @@ class Ranking:
 
     def curve(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Scores by falling value with precision and recall."""
-        order = np.argsort(-np.array(self.scores, np.float64), kind="stable")
-        hits = np.cumsum(np.array(self.hits, bool)[order])
+        scores, hit = self._ordered()
+        hits = np.cumsum(hit)
         recall = hits / self.truth_cells if self.truth_cells else np.full(len(hits), np.nan)
-        return np.array(self.scores, np.float64)[order], hits / np.arange(1, len(hits) + 1), recall
+        return scores, hits / np.arange(1, len(hits) + 1), recall
 
     def ap(self) -> float:
         """COCO's AP; NaN without true cells."""
         if not self.truth_cells:
             return float("nan")
-        order = np.argsort(-np.array(self.scores, np.float64), kind="stable")
-        hits = np.flatnonzero(np.array(self.hits, bool)[order])
+        hits = np.flatnonzero(self._ordered()[1])
         return interpolated_ap(np.arange(1, len(hits) + 1), hits + 1, self.truth_cells)
+
+    def _ordered(self) -> tuple[FloatArray, BoolArray]:
+        scores = np.array(self.scores, np.float64)
+        order = np.argsort(-scores, kind="stable")
+        return scores[order], np.array(self.hits, bool)[order]
 
 
 def interpolated_ap(found: Int64Array, predictions: Int64Array, truth_cells: int) -> float:
@@ -190,59 +195,30 @@ def precision_recall_curves(
     return curves
 
 
-def precision_by_size(
+def binned_precision(
     matches: Sequence[ImageMatches],
     num_classes: int,
-    edges: Sequence[float] = SIZE_EDGES,
-    iou_threshold: float = MATCH_IOU,
-) -> list[BinnedPrecision]:
-    """AP of true cells by their mask area in pixels; see :class:`BinnedPrecision`."""
-    return _binned(matches, num_classes, edges, iou_threshold, lambda m: (m.truth_areas, m.areas))
-
-
-def precision_by_crowding(
-    matches: Sequence[ImageMatches],
-    num_classes: int,
-    edges: Sequence[float] = CROWDING_EDGES,
-    iou_threshold: float = MATCH_IOU,
-) -> list[BinnedPrecision]:
-    """AP of true cells by their number of neighbours; see :class:`BinnedPrecision`."""
-    return _binned(
-        matches, num_classes, edges, iou_threshold, lambda m: (m.truth_crowding, m.crowding)
-    )
-
-
-def _binned(
-    matches: Sequence[ImageMatches],
-    num_classes: int,
+    what: Literal["areas", "crowding"],
     edges: Sequence[float],
-    iou_threshold: float,
-    values: Callable[[ImageMatches], tuple[Int64Array, Int64Array]],
+    iou_threshold: float = MATCH_IOU,
 ) -> list[BinnedPrecision]:
+    """AP of true cells by their mask area in pixels, or by their number of neighbours."""
     bins = []
     for low, high in pairwise(edges):
 
         def in_bin(
             image: ImageMatches, low: float = low, high: float = high
         ) -> tuple[BoolArray, BoolArray]:
-            truth, predicted = values(image)
+            truth, predicted = getattr(image, f"truth_{what}"), getattr(image, what)
             return (truth >= low) & (truth < high), (predicted >= low) & (predicted < high)
 
         rankings = [rank_predictions(matches, c, iou_threshold, in_bin) for c in range(num_classes)]
         truth_cells = sum(ranking.truth_cells for ranking in rankings)
         by_class = tuple(ranking.ap() for ranking in rankings)
-        bins.append(
-            BinnedPrecision(
-                low=low,
-                high=high,
-                truth_cells=truth_cells,
-                ap=mean_defined(by_class),
-                recall=sum(sum(r.hits) for r in rankings) / truth_cells
-                if truth_cells
-                else float("nan"),
-                ap_by_class=by_class,
-            )
-        )
+        hits = sum(sum(ranking.hits) for ranking in rankings)
+        recall = hits / truth_cells if truth_cells else float("nan")
+        ap = mean_defined(by_class)
+        bins.append(BinnedPrecision(low, high, truth_cells, ap, recall, by_class))
     return bins
 
 

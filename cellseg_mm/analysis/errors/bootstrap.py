@@ -79,14 +79,13 @@ def bootstrap_weights(units: ResamplingUnits, samples: int, seed: int) -> npt.ND
     return drawn[:, units.of_image].astype(np.int64)
 
 
-def percentile_interval(value: float, samples: npt.ArrayLike, level: float = LEVEL) -> Interval:
+def percentile_interval(value: float, samples: npt.ArrayLike) -> Interval:
     """The percentile interval of a number.
 
     Args:
         value: Of the images as they are.
         samples: (B,) the number in each sample; NaN where it is undefined, as that of a rare class
             is in a sample without its cells.
-        level: Share of the samples within the interval.
 
     Returns:
         The interval; without one where fewer than half of the samples define the number.
@@ -95,5 +94,5 @@ def percentile_interval(value: float, samples: npt.ArrayLike, level: float = LEV
     defined = values[~np.isnan(values)]
     if np.isnan(value) or not defined.size or defined.size < _LEAST_DEFINED * values.size:
         return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))

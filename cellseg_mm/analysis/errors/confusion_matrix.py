@@ -14,18 +14,16 @@ def confusion_matrix(
     matches: Iterable[ImageMatches],
     num_classes: int,
     score_threshold: float = SCORE_THRESHOLD,
-    iou_threshold: float = MATCH_IOU,
 ) -> npt.NDArray[np.int64]:
     """Count which class true cells were taken for.
 
     Sure predictions, by falling score and whatever their class, each take the free true cell of
-    greatest IoU ≥ `iou_threshold`.
+    greatest IoU ≥ `MATCH_IOU`.
 
     Args:
         matches: The images.
         num_classes: C.
         score_threshold: Least score of a prediction that counts.
-        iou_threshold: Least mask IoU of a match.
 
     Returns:
         (C + 1, C + 1) int64: rows are true classes, columns predicted ones. Column C counts missed
@@ -34,7 +32,7 @@ def confusion_matrix(
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for image in matches:
         free = np.ones(len(image.truth_classes), bool)
-        overlaps = image.overlaps(iou_threshold)
+        overlaps = image.overlaps(MATCH_IOU)
         for p in range(int(np.count_nonzero(image.scores >= score_threshold))):
             _, truth = max(((i, t) for i, t in overlaps[p] if free[t]), default=(0.0, -1))
             if truth >= 0:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.analysis.errors.average_precision import (
+    CROWDING_EDGES,
+    SIZE_EDGES,
     BinnedPrecision,
     PrecisionRecall,
-    precision_by_crowding,
-    precision_by_size,
+    binned_precision,
     precision_recall_curves,
 )
 from cellseg_mm.analysis.errors.confusion_matrix import confusion_matrix
@@ -50,15 +51,10 @@ class ImageScore:
     matched: int
 
 
-def worst_images(matches: Iterable[ImageMatches], number: int | None = None) -> list[ImageScore]:
+def worst_images(matches: Iterable[ImageMatches]) -> list[ImageScore]:
     """Images by rising PQ, at equal PQ the one with more unmatched cells first.
 
-    Args:
-        matches: The images.
-        number: How many; None gives all.
-
-    Returns:
-        The scores. Images without true and predicted cells have no PQ and are left out.
+    Images without true and predicted cells have no PQ and are left out.
     """
     scores = [
         ImageScore(
@@ -73,7 +69,7 @@ def worst_images(matches: Iterable[ImageMatches], number: int | None = None) -> 
     ]
     defined = [score for score in scores if not np.isnan(score.pq)]
     defined.sort(key=lambda s: (s.pq, 2 * s.matched - s.truth_cells - s.predicted_cells))
-    return defined[:number]
+    return defined
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +81,8 @@ class ErrorAnalysis:
         score_threshold: Least score of a sure prediction.
         confusion: (C + 1, C + 1): see :func:`confusion_matrix`.
         curves: See :func:`precision_recall_curves`, at IoU 0.5.
-        by_size: See :func:`precision_by_size`.
-        by_crowding: See :func:`precision_by_crowding`.
+        by_size: By area of the true cells: see :func:`binned_precision`.
+        by_crowding: By number of neighbours: see :func:`binned_precision`.
         error_counts: See :func:`count_errors`.
         ap_gains: See :func:`ap_gains`.
         images: All images, worst first: see :func:`worst_images`.
@@ -113,7 +109,6 @@ def analyse_errors(
     annotations: Annotations,
     predictions: Sequence[Prediction],
     score_threshold: float = SCORE_THRESHOLD,
-    worst: int = 12,
 ) -> ErrorAnalysis:
     """Analyse one set of predictions.
 
@@ -121,7 +116,6 @@ def analyse_errors(
         annotations: The truth.
         predictions: What :func:`cellseg_mm.evaluation.predictions.load_predictions` gives.
         score_threshold: Least score of a sure prediction.
-        worst: How many of the worst cells to keep of each kind.
 
     Returns:
         Everything that the report draws.
@@ -137,12 +131,12 @@ def analyse_errors(
         score_threshold=score_threshold,
         confusion=confusion_matrix(matches, len(classes), score_threshold),
         curves=precision_recall_curves(matches, classes),
-        by_size=precision_by_size(matches, len(classes)),
-        by_crowding=precision_by_crowding(matches, len(classes)),
+        by_size=binned_precision(matches, len(classes), "areas", SIZE_EDGES),
+        by_crowding=binned_precision(matches, len(classes), "crowding", CROWDING_EDGES),
         error_counts=count_errors(errors, classes),
         ap_gains=ap_gains(matches, len(classes)),
         images=worst_images(matches),
-        worst=worst_cells(errors, worst),
+        worst=worst_cells(errors),
         matches=matches,
         errors=errors,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,17 +60,15 @@ def find_errors(
     matches: Iterable[ImageMatches],
     classes: Sequence[str],
     score_threshold: float = SCORE_THRESHOLD,
-    match_iou: float = MATCH_IOU,
-    touch_iou: float = TOUCH_IOU,
 ) -> list[CellError]:
     """Give every wrong sure prediction and every cell that was not found exactly one kind of error.
 
     Sure predictions, by falling score, each take the free true cell of their class of greatest
-    IoU ≥ `match_iou`: those are right. The others are, and the first that applies counts:
+    IoU ≥ `MATCH_IOU`: those are right. The others are, and the first that applies counts:
 
-    1. duplicate: IoU ≥ `match_iou` with a cell of its class that a better prediction has taken;
-    2. wrong class: IoU ≥ `match_iou` with a cell of another class;
-    3. poor outline: IoU ≥ `touch_iou` with a cell of its class or, failing that, of another;
+    1. duplicate: IoU ≥ `MATCH_IOU` with a cell of its class that a better prediction has taken;
+    2. wrong class: IoU ≥ `MATCH_IOU` with a cell of another class;
+    3. poor outline: IoU ≥ `TOUCH_IOU` with a cell of its class or, failing that, of another;
     4. background: everything else.
 
     A true cell that no prediction took is missed, unless it is the cell of greatest IoU of a wrong
@@ -83,15 +80,13 @@ def find_errors(
         matches: The images.
         classes: C names.
         score_threshold: Least score of a prediction that counts.
-        match_iou: Least mask IoU of a right outline.
-        touch_iou: Least mask IoU of a poor outline.
 
     Returns:
         The errors by image, predictions before missed cells.
     """
     errors: list[CellError] = []
     for image in matches:
-        taken, verdicts = _judge(image, score_threshold, match_iou, touch_iou)
+        taken, verdicts = _judge(image, score_threshold)
         covered = set(taken)
         best_iou = np.zeros(len(image.truth_classes))
         sure = image.scores[image.pairs.prediction_index] >= score_threshold
@@ -138,23 +133,23 @@ def _error(
 
 
 def _judge(
-    image: ImageMatches, score_threshold: float, match_iou: float, touch_iou: float
+    image: ImageMatches, score_threshold: float
 ) -> tuple[dict[int, int], dict[int, tuple[ErrorKind, float, int | None]]]:
     """Right predictions by true cell, and kind, IoU and true cell of the wrong ones."""
     taken: dict[int, int] = {}
     verdicts: dict[int, tuple[ErrorKind, float, int | None]] = {}
-    overlaps = image.overlaps(touch_iou)
+    overlaps = image.overlaps(TOUCH_IOU)
     for p in range(int(np.count_nonzero(image.scores >= score_threshold))):
         own = [(i, t) for i, t in overlaps[p] if image.truth_classes[t] == image.classes[p]]
         other = [(i, t) for i, t in overlaps[p] if image.truth_classes[t] != image.classes[p]]
         nothing = (0.0, -1)
         best_own, best_other = max(own, default=nothing), max(other, default=nothing)
         free = max(((i, t) for i, t in own if t not in taken), default=nothing)
-        if free[1] >= 0 and free[0] >= match_iou:
+        if free[1] >= 0 and free[0] >= MATCH_IOU:
             taken[free[1]] = p
-        elif best_own[1] >= 0 and best_own[0] >= match_iou:
+        elif best_own[1] >= 0 and best_own[0] >= MATCH_IOU:
             verdicts[p] = (ErrorKind.DUPLICATE, *best_own)
-        elif best_other[1] >= 0 and best_other[0] >= match_iou:
+        elif best_other[1] >= 0 and best_other[0] >= MATCH_IOU:
             verdicts[p] = (ErrorKind.WRONG_CLASS, *best_other)
         elif best_own[1] >= 0:
             verdicts[p] = (ErrorKind.POOR_OUTLINE, *best_own)
@@ -178,12 +173,7 @@ def count_errors(
     return counts
 
 
-def ap_gains(
-    matches: Sequence[ImageMatches],
-    num_classes: int,
-    match_iou: float = MATCH_IOU,
-    touch_iou: float = TOUCH_IOU,
-) -> dict[ErrorKind, float]:
+def ap_gains(matches: Sequence[ImageMatches], num_classes: int) -> dict[ErrorKind, float]:
     """How much AP would rise if all errors of one kind were mended (TIDE's ΔAP).
 
     All predictions are judged, whatever their score. Mending gives a wrong class the right one and
@@ -194,31 +184,23 @@ def ap_gains(
     Args:
         matches: The images.
         num_classes: C.
-        match_iou: Least mask IoU of a match; AP is taken here.
-        touch_iou: Least mask IoU of a poor outline.
 
     Returns:
-        ΔAP, mean over the classes that have truth, by kind; NaN without truth.
+        ΔAP at `MATCH_IOU`, mean over the classes that have truth, by kind; NaN without truth.
     """
-    before = mean_defined(rank_predictions(matches, c, match_iou).ap() for c in range(num_classes))
+    before = mean_defined(rank_predictions(matches, c, MATCH_IOU).ap() for c in range(num_classes))
     gains = {}
     for kind in ErrorKind:
         rankings = [Ranking() for _ in range(num_classes)]
         for image in matches:
-            _mend(image, kind, rankings, match_iou, touch_iou)
+            _mend(image, kind, rankings)
         gains[kind] = mean_defined(ranking.ap() for ranking in rankings) - before
     return gains
 
 
-def _mend(
-    image: ImageMatches,
-    kind: ErrorKind,
-    rankings: list[Ranking],
-    match_iou: float,
-    touch_iou: float,
-) -> None:
+def _mend(image: ImageMatches, kind: ErrorKind, rankings: list[Ranking]) -> None:
     """Add one image to the rankings, with the errors of one kind mended."""
-    taken, verdicts = _judge(image, -np.inf, match_iou, touch_iou)
+    taken, verdicts = _judge(image, -np.inf)
     found = set(taken)
     covered = set(taken)
     for c, cells in enumerate(np.bincount(image.truth_classes, minlength=len(rankings))):
@@ -261,15 +243,11 @@ def worst_cells(errors: Iterable[CellError], number: int = 12) -> dict[ErrorKind
     Returns:
         Up to `number` errors a kind.
     """
-    ordered: dict[ErrorKind, list[tuple[float, CellError]]] = {kind: [] for kind in ErrorKind}
-    for error in errors:
+
+    def rank(error: CellError) -> float:
         if error.kind is ErrorKind.MISSED:
-            rank = -float(error.area)
-        elif error.kind is ErrorKind.POOR_OUTLINE:
-            rank = error.iou
-        else:
-            rank = -(error.score or 0.0)
-        group = ordered[error.kind]
-        group.insert(bisect_right(group, rank, key=lambda item: item[0]), (rank, error))
-        del group[number:]
-    return {kind: [error for _, error in group] for kind, group in ordered.items()}
+            return -error.area
+        return error.iou if error.kind is ErrorKind.POOR_OUTLINE else -(error.score or 0.0)
+
+    ordered = sorted(errors, key=rank)
+    return {kind: [e for e in ordered if e.kind is kind][:number] for kind in ErrorKind}

@@ -14,7 +14,7 @@ from cellseg_mm.analysis.errors.bootstrap import (
     percentile_interval,
 )
 from cellseg_mm.analysis.errors.image_matches import ImageMatches
-from cellseg_mm.analysis.errors.ranked_predictions import coco_scores, rank_all_predictions
+from cellseg_mm.analysis.errors.ranked_predictions import coco_scores, rank_class
 from cellseg_mm.evaluation.cell_metrics import cell_metrics
 
 COCO_CAP = 100
@@ -58,7 +58,7 @@ def metric_intervals(
         samples: Number of bootstrap samples; 0 gives no intervals.
         seed: Of the samples.
     """
-    rankings = rank_all_predictions(matches, len(classes))
+    rankings = [rank_class(matches, c) for c in range(len(classes))]
     capped = [ranking.capped(COCO_CAP) for ranking in rankings]
     statistics = [image.statistics for image in matches]
 

@@ -83,32 +83,20 @@ class RankedPredictions:
         return ap, recall
 
 
-def rank_all_predictions(
-    matches: Sequence[ImageMatches], num_classes: int, cap: int = CAP
-) -> list[RankedPredictions]:
-    """Match every class at every IoU threshold, image by image, as COCO does.
+def rank_class(matches: Sequence[ImageMatches], class_index: int) -> RankedPredictions:
+    """Match a class at every IoU threshold, image by image, as COCO does.
 
-    Args:
-        matches: The images.
-        num_classes: C.
-        cap: Most predictions of a class in an image.
-
-    Returns:
-        One entry a class.
+    Only the best `CAP` predictions of the class in an image count.
     """
-    return [_rank_class(matches, c, cap) for c in range(num_classes)]
-
-
-def _rank_class(matches: Sequence[ImageMatches], class_index: int, cap: int) -> RankedPredictions:
     scores: list[FloatArray] = []
     places: list[IntArray] = []
     found: list[npt.NDArray[np.bool_]] = []
     for image in matches:
         rankings = [rank_predictions([image], class_index, iou) for iou in IOU_THRESHOLDS]
-        of_image = np.array(rankings[0].scores[:cap], np.float64)
+        of_image = np.array(rankings[0].scores[:CAP], np.float64)
         scores.append(of_image)
         places.append(np.arange(len(of_image)))
-        found.append(np.array([ranking.hits[:cap] for ranking in rankings], bool))
+        found.append(np.array([ranking.hits[:CAP] for ranking in rankings], bool))
     every_score = np.concatenate([*scores, np.zeros(0)])
     order = np.argsort(-every_score, kind="stable")  # COCO's order: ties by image
     image_index = np.repeat(np.arange(len(matches)), [len(s) for s in scores])

@@ -14,11 +14,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from cellseg_mm.analysis.errors.average_precision import (
-    precision_by_crowding,
-    precision_by_size,
-    precision_recall_curves,
-)
+from cellseg_mm.analysis.errors.average_precision import binned_precision, precision_recall_curves
 from cellseg_mm.analysis.errors.image_matches import ImageMatches, match_images
 from cellseg_mm.evaluation.annotations import index_annotations
 
@@ -108,7 +104,7 @@ def test_ap_equals_pycocotools(seed: int, iou: float) -> None:
     images = matches(data, predictions)
     curves = precision_recall_curves(images, CLASSES, iou)
     np.testing.assert_allclose([curve.ap for curve in curves], expected[:, 0])
-    bins = precision_by_size(images, len(CLASSES), EDGES, iou)
+    bins = binned_precision(images, len(CLASSES), "areas", EDGES, iou)
     np.testing.assert_allclose([b.ap_by_class for b in bins], expected[:, 1:].T)
     assert sum(b.truth_cells for b in bins) == 75
 
@@ -148,7 +144,7 @@ def test_crowding_counts_true_neighbours() -> None:
     images = match_images(index_annotations(data), predictions, crowding_radius=20)
     assert images[0].truth_crowding.tolist() == [2, 2, 2, 0]
     assert images[0].crowding.tolist() == [2, 0]
-    alone, crowded = precision_by_crowding(images, len(CLASSES), (0, 1, 10))
+    alone, crowded = binned_precision(images, len(CLASSES), "crowding", (0, 1, 10))
     assert (alone.truth_cells, alone.ap, alone.recall) == (1, 1, 1)
     assert (crowded.truth_cells, crowded.recall) == (3, 1 / 3)
     assert crowded.ap == pytest.approx(34 / 101)

@@ -13,7 +13,7 @@ from cellseg_mm.analysis.errors.image_matches import match_images
 from cellseg_mm.analysis.errors.ranked_predictions import (
     RankedPredictions,
     coco_scores,
-    rank_all_predictions,
+    rank_class,
 )
 from cellseg_mm.evaluation.annotations import index_annotations
 
@@ -159,7 +159,8 @@ def stock_scores(content, predictions, weights):
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1]], ids=str)
 def test_equals_pycocotools(seed, weights):
     content, predictions = random_data(seed)
-    rankings = rank_all_predictions(match_images(index_annotations(content), predictions), 2)
+    matches = match_images(index_annotations(content), predictions)
+    rankings = [rank_class(matches, c) for c in range(2)]
 
     scores = coco_scores(rankings, CLASSES, np.array(weights))
 
