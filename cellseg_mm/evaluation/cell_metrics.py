@@ -192,12 +192,14 @@ def cell_metrics(statistics: Sequence[ImageStatistics], classes: Sequence[str]) 
     for name, image_values, pooled_values in zip(
         ("PQ", "SQ", "DQ"), per_image, pooled, strict=True
     ):
-        metrics[f"b{name}"] = _mean(image_values[:, 0])
-        metrics[f"m{name}"] = _mean(np.array([_mean(of_image) for of_image in image_values[:, 1:]]))
-        metrics[f"m{name}+"] = _mean(pooled_values[1:])
+        metrics[f"b{name}"] = mean_defined(image_values[:, 0])
+        metrics[f"m{name}"] = mean_defined(
+            [mean_defined(of_image) for of_image in image_values[:, 1:]]
+        )
+        metrics[f"m{name}+"] = mean_defined(pooled_values[1:])
     for name, pairs in (("AJI", "aji"), ("AJI+", "aji_plus"), ("Dice", "dice")):
         sums = np.array([getattr(s, pairs) for s in statistics], np.int64).reshape(-1, 2)
-        metrics[name] = _mean(_ratio(sums[:, 0], sums[:, 1]))
+        metrics[name] = mean_defined(_ratio(sums[:, 0], sums[:, 1]))
 
     hits, n_truth, n_predicted = matched[:, 0].sum(), truth[:, 0].sum(), predicted[:, 0].sum()
     hits_75 = sum(int(s.matched_75[0]) for s in statistics)
@@ -208,7 +210,7 @@ def cell_metrics(statistics: Sequence[ImageStatistics], classes: Sequence[str]) 
         metrics[name] = float(_ratio(n, n_truth + n_predicted - n))
 
     determination = [_r_squared(truth[:, c], predicted[:, c]) for c in range(1, rows)]
-    metrics["R2"] = _mean(np.array(determination))
+    metrics["R2"] = mean_defined(determination)
     for c, name in enumerate(classes, start=1):
         for quality, values in zip(("PQ", "SQ", "DQ"), pooled, strict=True):
             metrics[f"{quality}_{name}"] = float(values[c])
@@ -300,7 +302,8 @@ def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
         )
 
 
-def _mean(values: FloatArray) -> float:
-    """Mean of the defined values, NaN if there are none."""
-    defined = values[~np.isnan(values)]
+def mean_defined(values: npt.ArrayLike) -> float:
+    """Mean of the values that are not NaN; NaN if there are none."""
+    array = np.asarray(values, np.float64)
+    defined = array[~np.isnan(array)]
     return float(defined.mean()) if defined.size else float("nan")

@@ -312,7 +312,7 @@ class LabelMapMasks(BaseInstanceMasks):
     @property
     def areas(self) -> npt.NDArray[np.int64]:
         """(N,) number of pixels of each instance."""
-        return self._extents()[1]
+        return self.extents()[1]
 
     def get_bboxes(self, dst_type: str | type = "hbox") -> HorizontalBoxes:
         """Tight boxes, (N, 4) float32 xyxy, half-open; all zeros for an empty mask.
@@ -322,13 +322,13 @@ class LabelMapMasks(BaseInstanceMasks):
         """
         if dst_type not in ("hbb", "hbox", HorizontalBoxes):
             raise UserError(f"dst_type={dst_type!r}: label maps give horizontal boxes ('hbox').")
-        return HorizontalBoxes(self._extents()[0].astype(np.float32))
+        return HorizontalBoxes(self.extents()[0].astype(np.float32))
 
     def to_ndarray(self) -> npt.NDArray[np.uint8]:
         """(N, H, W) uint8 bitmaps, for code that needs them: costs what ``BitmapMasks`` cost."""
         host = self.numpy()
         bitmaps = np.zeros((len(host), host.height, host.width), np.uint8)
-        boxes, _ = host._extents()
+        boxes, _ = host.extents()
         for bitmap, instance_id, (x1, y1, x2, y2) in zip(bitmaps, host.ids, boxes, strict=True):
             window = np.s_[..., y1:y2, x1:x2]
             bitmap[window] = (host.planes[window] == instance_id).any(axis=0)
@@ -378,8 +378,8 @@ class LabelMapMasks(BaseInstanceMasks):
             offset += int(max(part.planes.max(initial=0), part.ids.max(initial=0)))
         return cls(np.stack(planes), np.concatenate(ids))
 
-    def _extents(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Boxes (N, 4) and areas (N,) of the instances."""
+    def extents(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Boxes (N, 4), xyxy in pixels and half-open, and areas (N,) of the instances."""
         host = self.numpy()
         boxes, areas = instance_extents(host.planes)
         known = np.where(host.ids < len(areas), host.ids, 0)  # entry 0 is empty

@@ -12,6 +12,8 @@ from cellseg_mm.structures.planes import InstanceCrop
 from cellseg_mm.visualization.loader_samples import LoaderSample
 from cellseg_mm.visualization.overlay_picture import Panel, Rgb, overlay_picture
 
+_STACK_WIDTH = 1600
+
 
 def sample_picture(
     sample: LoaderSample, classes: Sequence[str], palette: Sequence[Rgb]
@@ -44,19 +46,13 @@ def sample_picture(
     )
 
 
-def stack_pictures(
-    pictures: Sequence[npt.NDArray[np.uint8]], width: int = 1600
-) -> npt.NDArray[np.uint8]:
-    """Put pictures below each other, each of them reduced to at most a width.
-
-    Args:
-        pictures: One or more of (h, w, 3) uint8.
-        width: Pixels.
+def stack_pictures(pictures: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    """Put one or more (h, w, 3) pictures below each other, each of at most 1,600 pixels in width.
 
     Returns:
-        (h, ≤ width, 3) uint8 on white.
+        (h, ≤ 1,600, 3) uint8 on white.
     """
-    reduced = [_reduce(picture, width) for picture in pictures]
+    reduced = [_reduce(picture, _STACK_WIDTH) for picture in pictures]
     broadest = max(picture.shape[1] for picture in reduced)
     padded = [
         np.pad(p, ((0, 0), (0, broadest - p.shape[1]), (0, 0)), constant_values=255)

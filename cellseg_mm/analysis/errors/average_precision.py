@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.analysis.errors.image_matches import MATCH_IOU, ImageMatches
+from cellseg_mm.evaluation.cell_metrics import mean_defined
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -220,9 +221,3 @@ def binned_precision(
         ap = mean_defined(by_class)
         bins.append(BinnedPrecision(low, high, truth_cells, ap, recall, by_class))
     return bins
-
-
-def mean_defined(values: Iterable[float]) -> float:
-    """Mean of the values that are not NaN; NaN if there are none."""
-    defined = [value for value in values if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else float("nan")

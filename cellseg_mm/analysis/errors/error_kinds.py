@@ -8,8 +8,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from cellseg_mm.analysis.errors.average_precision import Ranking, mean_defined, rank_predictions
+from cellseg_mm.analysis.errors.average_precision import Ranking, rank_predictions
 from cellseg_mm.analysis.errors.image_matches import MATCH_IOU, SCORE_THRESHOLD, ImageMatches
+from cellseg_mm.evaluation.cell_metrics import mean_defined
 
 TOUCH_IOU = 0.1
 """Below this IoU a prediction has nothing to do with a cell (TIDE's background threshold)."""
@@ -188,13 +189,15 @@ def ap_gains(matches: Sequence[ImageMatches], num_classes: int) -> dict[ErrorKin
     Returns:
         ΔAP at `MATCH_IOU`, mean over the classes that have truth, by kind; NaN without truth.
     """
-    before = mean_defined(rank_predictions(matches, c, MATCH_IOU).ap() for c in range(num_classes))
+    before = mean_defined(
+        [rank_predictions(matches, c, MATCH_IOU).ap() for c in range(num_classes)]
+    )
     gains = {}
     for kind in ErrorKind:
         rankings = [Ranking() for _ in range(num_classes)]
         for image in matches:
             _mend(image, kind, rankings)
-        gains[kind] = mean_defined(ranking.ap() for ranking in rankings) - before
+        gains[kind] = mean_defined([ranking.ap() for ranking in rankings]) - before
     return gains
 
 

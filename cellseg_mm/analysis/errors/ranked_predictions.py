@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.analysis.errors.average_precision import (
-    interpolated_ap,
-    mean_defined,
-    rank_predictions,
-)
+from cellseg_mm.analysis.errors.average_precision import interpolated_ap, rank_predictions
 from cellseg_mm.analysis.errors.image_matches import ImageMatches
+from cellseg_mm.evaluation.cell_metrics import mean_defined
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -126,10 +123,10 @@ def coco_scores(
     pairs = [ranking.average_precision(weights) for ranking in rankings]
     aps = [ap for ap, _ in pairs]
     scores = {
-        "mAP": mean_defined(ap.mean() for ap in aps),
-        "AP50": mean_defined(ap[0] for ap in aps),
-        "AP75": mean_defined(ap[5] for ap in aps),
-        "AR": mean_defined(recall.mean() for _, recall in pairs),
+        "mAP": mean_defined([ap.mean() for ap in aps]),
+        "AP50": mean_defined([ap[0] for ap in aps]),
+        "AP75": mean_defined([ap[5] for ap in aps]),
+        "AR": mean_defined([recall.mean() for _, recall in pairs]),
     }
     for name, ap in zip(classes, aps, strict=True):
         scores[f"AP_{name}"] = float(ap.mean())

@@ -20,7 +20,6 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import instance_extents
 
 
 @TRANSFORMS.register_module()
@@ -99,14 +98,13 @@ class AlbuLabelMaps(BaseTransform):
     def _rebuild(
         self, results: dict[str, Any], ids: npt.NDArray[np.int64], warped: npt.NDArray[Any]
     ) -> None:
-        planes = np.ascontiguousarray(warped, np.int32)
-        boxes, areas = instance_extents(planes)
-        known = np.where(ids < len(areas), ids, 0)  # entry 0 is empty
+        masks = LabelMapMasks(np.ascontiguousarray(warped, np.int32), ids)
+        boxes, areas = masks.extents()
         # An ignored cell stays: without it, its pixels would be learned as background.
         least = np.where(results.get("gt_ignore_flags", False), 1, self.min_area)
-        kept = np.flatnonzero(areas[known] >= least)
-        results["gt_masks"] = LabelMapMasks(planes, ids[kept])
-        results["gt_bboxes"] = HorizontalBoxes(boxes[known[kept]].astype(np.float32))
+        kept = np.flatnonzero(areas >= least)
+        results["gt_masks"] = masks[kept]
+        results["gt_bboxes"] = HorizontalBoxes(boxes[kept].astype(np.float32))
         for key in ("gt_bboxes_labels", "gt_ignore_flags"):
             if key in results:
                 results[key] = results[key][kept]

@@ -14,7 +14,6 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
-from cellseg_mm.structures.planes import instance_extents
 
 Array = npt.NDArray[Any]
 
@@ -129,14 +128,12 @@ class CellCrop(BaseTransform):
         return cv2.resize(window, self.size[::-1], interpolation=interpolation)
 
     def _rebuild(self, results: dict[str, Any], planes: Array, shares: Array) -> None:
-        ids = results["gt_masks"].ids
-        boxes, areas = instance_extents(planes)
-        known = np.where(ids < len(areas), ids, 0)  # entry 0 is empty
-        kept = np.flatnonzero(areas[known])
-        ids, known = ids[kept], known[kept]
-        unclear = (shares[kept] < self.min_visible) | (areas[known] < self.min_area)
-        results["gt_masks"] = LabelMapMasks(planes, ids)
-        results["gt_bboxes"] = HorizontalBoxes(boxes[known].astype(np.float32))
+        masks = LabelMapMasks(planes, results["gt_masks"].ids)
+        boxes, areas = masks.extents()
+        kept = np.flatnonzero(areas)
+        unclear = (shares[kept] < self.min_visible) | (areas[kept] < self.min_area)
+        results["gt_masks"] = masks[kept]
+        results["gt_bboxes"] = HorizontalBoxes(boxes[kept].astype(np.float32))
         results["gt_bboxes_labels"] = results["gt_bboxes_labels"][kept]
         results["gt_ignore_flags"] = results["gt_ignore_flags"][kept] | unclear
 
