@@ -106,11 +106,6 @@ def _identity(out: Path) -> tuple[int, int] | None:
 
 def main() -> None:
     args = parse_args()
-    from cellseg_mm.preparation.prepare_dataset import (
-        DEFAULT_CLASSES,
-        PrepareOptions,
-        prepare_dataset,
-    )
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     before = _identity(args.out)
@@ -119,10 +114,17 @@ def main() -> None:
         # The exchange of the folders is over in an instant; a signal may come after it.
         return "nothing was written." if _identity(args.out) == before else f"{args.out} is whole."
 
-    classes = DEFAULT_CLASSES
-    if args.classes is not None:
-        classes = tuple(name.strip() for name in args.classes.split(","))
     with exit_with_a_sentence(interrupted):
+        # These imports take seconds, which --help and a mistyped option should not.
+        from cellseg_mm.preparation.prepare_dataset import (
+            DEFAULT_CLASSES,
+            PrepareOptions,
+            prepare_dataset,
+        )
+
+        classes = DEFAULT_CLASSES
+        if args.classes is not None:
+            classes = tuple(name.strip() for name in args.classes.split(","))
         options = PrepareOptions(
             raw=args.raw,
             out=args.out,
@@ -137,7 +139,7 @@ def main() -> None:
             show_progress=True,
         )
         audit = prepare_dataset(options)
-    print(summary(audit, args.out))
+        print(summary(audit, args.out))
 
 
 if __name__ == "__main__":

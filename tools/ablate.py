@@ -45,6 +45,18 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
+    with exit_with_a_sentence():
+        return ablate(args)
+
+
+def ablate(args: argparse.Namespace) -> int:
+    """Run the rows and write the tables.
+
+    Returns:
+        The exit code.
+    """
     # These imports take seconds, which --help and a mistyped option should not.
     from collections.abc import Sequence
 
@@ -52,21 +64,19 @@ def main() -> int:
     from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
     from cellseg_mm.ablation.run_result import RunResult
     from cellseg_mm.ablation.table import build_tables, progress_text, write_tables
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     def say(line: str) -> None:
         print(line, flush=True)
 
-    with exit_with_a_sentence():
-        folds = int(args.folds) if str(args.folds).isdigit() else args.folds
-        ladder = read_ladder(args.file, folds, args.seeds, args.cfg_options)
+    folds = int(args.folds) if str(args.folds).isdigit() else args.folds
+    ladder = read_ladder(args.file, folds, args.seeds, args.cfg_options)
 
-        def on_change(results: Sequence[RunResult]) -> None:
-            write_tables(build_tables(ladder.title, results), results, args.out)
-            say(progress_text(results))
+    def on_change(results: Sequence[RunResult]) -> None:
+        write_tables(build_tables(ladder.title, results), results, args.out)
+        say(progress_text(results))
 
-        scripts = Scripts(_TOOLS / "train.py", _TOOLS / "test.py")
-        results = run_ladder(ladder, args.data, args.out, scripts, on_change, say)
+    scripts = Scripts(_TOOLS / "train.py", _TOOLS / "test.py")
+    results = run_ladder(ladder, args.data, args.out, scripts, on_change, say)
 
     for table in build_tables(ladder.title, results):
         say("\n" + table.markdown().rstrip())

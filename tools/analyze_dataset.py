@@ -42,6 +42,7 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
     Returns:
         The results as Markdown.
     """
+    # These imports take seconds, which --help and a mistyped option should not.
     import json
 
     from cellseg_mm.analysis.anchor_coverage import anchor_coverage, anchor_markdown
@@ -66,13 +67,12 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
 
 def main() -> None:
     args = parse_args()
-    # This import takes seconds, which --help and a mistyped option should not.
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     out = args.out or Path("work_dirs/datasets", args.data_root.resolve().name)
     with exit_with_a_sentence():
         print(analyze(args.data_root, args.config, args.cfg_options, out))
-    print(f"{out}/dataset.md, dataset.json, dataset.png")
+        print(f"{out}/dataset.md, dataset.json, dataset.png")
 
 
 if __name__ == "__main__":

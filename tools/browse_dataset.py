@@ -92,15 +92,16 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
 
 def main() -> None:
     args = parse_args()
-    # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.runs.run_config import load_config
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
+        # This import takes seconds, which --help and a mistyped option should not.
+        from cellseg_mm.runs.run_config import load_config
+
         config = load_config(args.config, None, args.cfg_options)
         out = args.out or Path(config.work_dir, "samples")
         drawn = browse(config, args.split, args.num, out)
-    print(f"{out}: {drawn} samples of the {args.split} loader")
+        print(f"{out}: {drawn} samples of the {args.split} loader")
 
 
 if __name__ == "__main__":

@@ -49,15 +49,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.inference.ensemble import fuse_predictions
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
+        # This import takes seconds, which --help and a mistyped option should not.
+        from cellseg_mm.inference.ensemble import fuse_predictions
+
         numbers = fuse_predictions(
             args.predictions, args.ann_file, args.out, args.merge_iou, args.max_per_image
         )
-    print(f"{args.out}: {numbers['detections']:,} cells in {numbers['images']:,} images")
+        print(f"{args.out}: {numbers['detections']:,} cells in {numbers['images']:,} images")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # These imports take seconds, which --help and a mistyped option should not.
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence("nothing was written."):
+        # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.runs.model_bundle import bundle_of, find_model
         from cellseg_mm.runs.publish_model import ModelCard, publish_model
         from cellseg_mm.runs.run_config import load_config

@@ -68,9 +68,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
+    with exit_with_a_sentence():
+        report(args)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write the report and say where it is."""
     # These imports take seconds, which --help and a mistyped option should not.
     from cellseg_mm.reporting.html_report import ReportOptions, figures_folder, write_report
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     out = args.out or (args.work_dir or args.predictions.parent) / "report.html"
     options = ReportOptions(
@@ -83,8 +90,7 @@ def main() -> None:
         samples=args.bootstrap,
         seed=args.seed,
     )
-    with exit_with_a_sentence():
-        write_report(options, out)
+    write_report(options, out)
     print(f"Wrote {out} and {figures_folder(out)}/")
 
 

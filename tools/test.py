@@ -55,7 +55,6 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # These imports take seconds, which --help and a mistyped option should not.
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
@@ -69,6 +68,7 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     Returns:
         The table of scores and the files that were written.
     """
+    # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.dist import is_main_process
 
     from cellseg_mm.errors import MissingFileError

@@ -23,14 +23,15 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    from cellseg_mm.evaluation.submission_check import validate_submission
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
+        from cellseg_mm.evaluation.submission_check import validate_submission
+
         check = validate_submission(
             args.submission, args.images, args.num_classes, args.max_problems
         )
-    print(check)
+        print(check)
     return 0 if check.valid else 2
 
 

@@ -10,6 +10,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.files.rgb_file import read_rgb, require_size
 from cellseg_mm.structures.palette import CLASS_COLOURS, class_palette
 
 
@@ -70,6 +71,24 @@ class CellDataset(CocoDataset):
                 "prepare the data set with it."
             ) from error
         return samples
+
+    def prepare_data(self, idx: int) -> Any:
+        """Load and transform image ``idx``.
+
+        Raises:
+            UserError: The image is damaged, or (when testing) of another size than is noted.
+        """
+        try:
+            sample = super().prepare_data(idx)
+        except Exception:
+            # MMCV's loader fails on a damaged image in ways of its own; this names the file.
+            read_rgb(self.get_data_info(idx)["img_path"])
+            raise
+        if self.test_mode and sample is not None and "data_samples" in sample:
+            info, found = self.get_data_info(idx), sample["data_samples"].get("ori_shape")
+            noted = (info["height"], info["width"])
+            require_size(info["img_path"], found or noted, noted)
+        return sample
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """Turn an image record and its annotations into a sample."""

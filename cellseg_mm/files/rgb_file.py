@@ -33,6 +33,19 @@ def read_rgb(path: str | Path) -> RgbImage:
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
+def require_size(path: str, found: tuple[int, ...], noted: tuple[int, ...]) -> None:
+    """Refuse an image of another (height, width, …) than its annotations are of.
+
+    Raises:
+        UserError: The sizes differ, so that the cells would lie elsewhere.
+    """
+    if found[:2] != noted[:2]:
+        raise UserError(
+            f"{path} is {found[0]}×{found[1]}, but its annotations are of an image of "
+            f"{noted[0]}×{noted[1]}: prepare the data set again."
+        )
+
+
 def encode_rgb(rgb: RgbImage, suffix: str, options: Sequence[int] = ()) -> bytes:
     """The bytes of an image file.
 

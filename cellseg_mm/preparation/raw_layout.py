@@ -16,7 +16,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ TEST_IDS_FILE = "test_image_name_to_ids.json"
 _SAFE_NAME = re.compile(r"\w(?:[\w .,+=@()-]*[\w)+=@-])?")
 _LONGEST_NAME = 200
 _CLASS_FILE = re.compile(r"class([1-9][0-9]*)\.tif")
+_CLASS_FILE_OF_OTHERS = re.compile(r"class[ _-]?[0-9]+\b.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class RawImage:
     """One image of a raw data set.
 
     Attributes:
-        name: The image's id in the raw layout, unique in the data set.
+        name: The image's id in the raw layout, unique in the data set; in Unicode's normal form
+            NFC, whatever form the file system keeps.
         part: "train" or "test".
         image_id: Integer id of the prepared layout.
         image_path: The image file.
@@ -113,7 +115,8 @@ def _scan_train(raw: Path, num_classes: int, dataset: RawDataset) -> None:
         if not image_path.is_file():
             dataset.refuse(folder, "it holds no image.tif", "add the image or remove the folder")
         mask_paths = _class_files(folder, num_classes, dataset)
-        dataset.images.append(RawImage(folder.name, "train", image_id, image_path, mask_paths))
+        name = _composed(folder.name)
+        dataset.images.append(RawImage(name, "train", image_id, image_path, mask_paths))
 
 
 def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
@@ -126,12 +129,13 @@ def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
                 f"{TEST_IDS_FILE} is there, but test_release/ is not: there is no test split."
             )
         return
-    files: dict[str, Path] = {}
+    tiffs = []
     for entry in _visible_entries(release):
         if entry.is_file() and entry.suffix == ".tif":
-            files[entry.stem] = entry
+            tiffs.append(entry)
         else:
             dataset.warnings.append(f"test_release/{entry.name} is not a .tif and was ignored.")
+    files = _by_name(tiffs, dataset)
     listed = _read_test_ids(ids_file, dataset)
     if listed is None:
         return
@@ -143,26 +147,49 @@ def _scan_test(raw: Path, num_classes: int, dataset: RawDataset) -> None:
             f"this file is listed in {TEST_IDS_FILE} but does not exist",
             "add the image or remove its entry",
         )
-    if truth.is_dir():
-        for entry in _visible_entries(truth):
-            if entry.name not in files:
-                dataset.refuse(
-                    entry, "no image of this name is in test_release/", "remove or add it"
-                )
+    masks = _test_masks(truth, files, listed.keys(), num_classes, dataset)
     for name in sorted(files.keys() & listed.keys(), key=lambda name: listed[name][0]):
         image_id, size = listed[name]
-        mask_paths = None
-        if truth.is_dir():
-            folder = truth / name
-            if folder.is_dir():
-                mask_paths = _class_files(folder, num_classes, dataset)
-            else:
-                dataset.refuse(
-                    folder,
-                    "the truth of this test image is missing",
-                    "add its class files; an empty folder means an image without cells",
-                )
-        dataset.images.append(RawImage(name, "test", image_id, files[name], mask_paths, size))
+        dataset.images.append(RawImage(name, "test", image_id, files[name], masks.get(name), size))
+
+
+def _test_masks(
+    truth: Path,
+    files: Mapping[str, Path],
+    listed: Collection[str],
+    num_classes: int,
+    dataset: RawDataset,
+) -> dict[str, dict[int, Path]]:
+    """Class files of each test image; empty if there is no truth."""
+    if not truth.is_dir():
+        return {}
+    folders = _by_name(_visible_entries(truth), dataset)
+    for name, entry in folders.items():
+        if name not in files:
+            dataset.refuse(entry, "no image of this name is in test_release/", "remove or add it")
+    masks = {}
+    for name in sorted(files.keys() & listed):
+        folder = folders.get(name, truth / name)
+        if folder.is_dir():
+            masks[name] = _class_files(folder, num_classes, dataset)
+        else:
+            dataset.refuse(
+                folder,
+                "the truth of this test image is missing",
+                "add its class files; an empty folder means an image without cells",
+            )
+    return masks
+
+
+def _by_name(entries: Iterable[Path], dataset: RawDataset) -> dict[str, Path]:
+    """Files and folders by their names without `.tif`, in one normal form of Unicode."""
+    found: dict[str, Path] = {}
+    for entry in entries:
+        name = _composed(entry.name.removesuffix(".tif") if entry.is_file() else entry.name)
+        if name in found:
+            dataset.refuse(entry, f"its name is also that of {found[name]}", "remove one of them")
+        found.setdefault(name, entry)
+    return found
 
 
 def _read_test_ids(
@@ -197,8 +224,8 @@ def _read_test_ids(
         elif (height, width) != (None, None):
             problem(f"entry {index} ({file_name!r}) has no integer height and width", form)
             continue
-        name = file_name.removesuffix(".tif")
-        if name == file_name or not _is_safe(name):
+        name = _composed(file_name.removesuffix(".tif"))
+        if not file_name.endswith(".tif") or not _is_safe(name):
             problem(
                 f"entry {index} has the file name {file_name!r}",
                 "name the file as it lies in test_release/, without a folder, ending in .tif",
@@ -216,7 +243,7 @@ def _read_test_ids(
 
 
 def _class_files(folder: Path, num_classes: int, dataset: RawDataset) -> dict[int, Path]:
-    """Find `classK.tif` in a folder; any other TIFF is a problem, as its cells would be lost."""
+    """Find `classK.tif` in a folder; any other mask is a problem, as its cells would be lost."""
     found: dict[int, Path] = {}
     for entry in _visible_entries(folder):
         match = _CLASS_FILE.fullmatch(entry.name)
@@ -224,7 +251,7 @@ def _class_files(folder: Path, num_classes: int, dataset: RawDataset) -> dict[in
             continue
         if match and 1 <= int(match[1]) <= num_classes and entry.is_file():
             found[int(match[1])] = entry
-        elif match:
+        elif match and entry.is_file():
             dataset.refuse(
                 entry,
                 f"only {num_classes} classes have a name",
@@ -235,6 +262,10 @@ def _class_files(folder: Path, num_classes: int, dataset: RawDataset) -> dict[in
                 entry,
                 "its name means nothing here",
                 f"rename it to image.tif or class1.tif … class{num_classes}.tif, or remove it",
+            )
+        elif _CLASS_FILE_OF_OTHERS.fullmatch(entry.name):
+            dataset.refuse(
+                entry, "masks are read from TIFF files only", "save it as one or remove it"
             )
         else:
             place = f"{folder.parent.name}/{folder.name}/{entry.name}"
@@ -253,7 +284,7 @@ def _check_names(dataset: RawDataset) -> None:
                 f"the name {image.name!r} is not safe as a file name everywhere",
                 f"rename it, with letters, digits, '_', '-' and '.', at most {_LONGEST_NAME} bytes",
             )
-        same[unicodedata.normalize("NFC", image.name).casefold()].append(image)
+        same[image.name.casefold()].append(image)
     for images in same.values():
         for image in images[1:]:
             first = images[0]
@@ -267,6 +298,11 @@ def _check_names(dataset: RawDataset) -> None:
 
 def _visible_entries(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _composed(name: str) -> str:
+    """A name in the normal form NFC: macOS hands out others than most programs write."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_safe(name: str) -> bool:

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import Any, ClassVar
+import traceback
+from collections.abc import Callable
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+
+from cellseg_mm.errors import UserError
+
+Params = ParamSpec("Params")
+Built = TypeVar("Built")
+Builder = Callable[Concatenate["QuietRunner", Params], Built]
+
+
+def _as_the_config_says(build: Builder[Params, Built]) -> Builder[Params, Built]:
+    """What fails while a part is built is for the user to mend: the config names the part."""
+
+    @functools.wraps(build)
+    def built(self: QuietRunner, *args: Params.args, **kwargs: Params.kwargs) -> Built:
+        try:
+            return build(self, *args, **kwargs)
+        except UserError:
+            raise
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if hasattr(self, "logger"):
+                self.logger.info(traceback.format_exc())
+            what = build.__name__.partition("_")[2].replace("_", " ")
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"The config's {what} cannot be used ({reason}): mend the config, or what "
+                "--cfg-options changes in it."
+            ) from error
+
+    return built
 
 
 class QuietRunner(Runner):
     """A runner whose console shows no config of six hundred lines.
 
-    The log file in the work dir holds everything.
+    The log file in the work dir holds everything. A part that cannot be built as the config says is
+    an error of the user's, with one sentence.
     """
+
+    set_randomness = _as_the_config_says(Runner.set_randomness)
+    build_model = _as_the_config_says(Runner.build_model)
+    build_optim_wrapper = _as_the_config_says(Runner.build_optim_wrapper)
+    build_param_scheduler = _as_the_config_says(Runner.build_param_scheduler)
+    build_train_loop = _as_the_config_says(Runner.build_train_loop)
+    build_val_loop = _as_the_config_says(Runner.build_val_loop)
+    build_test_loop = _as_the_config_says(Runner.build_test_loop)
+    register_hooks = _as_the_config_says(Runner.register_hooks)
 
     longest: ClassVar[int] = 20
     """Most lines of a message that the console shows."""

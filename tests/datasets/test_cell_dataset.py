@@ -120,3 +120,25 @@ def test_annotations_of_others_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "other.json").write_text(content)
     with pytest.raises(UserError, match=r"other\.json .*prepare"):
         dataset(tmp_path, "other.json", metainfo={"classes": ("a",)})
+
+
+def test_a_damaged_image_is_named(handmade: Path) -> None:
+    path = handmade / "images/train/a.png"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match=r"train/a\.png is not an image that can be read"):
+        dataset(handmade, metainfo={"classes": ("tumour",)})[0]
+
+
+@pytest.mark.parametrize("test_mode", [False, True])
+def test_an_image_of_another_size_is_named(handmade: Path, test_mode: bool) -> None:
+    cv2.imwrite(str(handmade / "images/train/a.png"), np.zeros((9, 6, 3), np.uint8))
+    steps = [step for step in PIPELINE if not (test_mode and step["type"] == "LoadCellLabels")]
+    cells = CellDataset(
+        "annotations/train.json",
+        data_root=str(handmade),
+        metainfo={"classes": ("tumour",)},
+        pipeline=steps,
+        test_mode=test_mode,
+    )
+    with pytest.raises(UserError, match=r"train/a\.png is 9×6, .* of 6×9"):
+        cells[0]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
+
+import numpy as np
 import pytest
 
 from cellseg_mm.preparation.raw_layout import scan_raw_folder
@@ -152,3 +155,42 @@ def test_safe_names(raw_set, name):
     train = raw_set.root / "train"
     (train / "image_0").rename(train / name)
     assert complaints(raw_set) == ""
+
+
+@pytest.mark.parametrize(("on_disk", "in_list"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_names_in_another_normal_form(raw_set, make_tissue, on_disk, in_list):
+    """A file that went through macOS has its name decomposed; its list does not."""
+    name = "Präparat_é"
+    mask = np.ones((12, 10), np.uint8)
+    raw_set.add_test(unicodedata.normalize(on_disk, name), make_tissue(mask > 0), {1: mask})
+    raw_set.test_list[-1]["file_name"] = unicodedata.normalize(in_list, name) + ".tif"
+    raw_set.write_list(raw_set.test_list)
+    dataset = scan_raw_folder(raw_set.root, 4)
+    assert dataset.problems == []
+    image = dataset.images[-1]
+    assert image.name == unicodedata.normalize("NFC", name)
+    assert image.image_path.is_file()
+    assert list(image.mask_paths) == [1]
+
+
+def test_a_name_in_both_normal_forms(raw_set, make_tissue):
+    mask = np.ones((12, 10), np.uint8)
+    for form in ("NFC", "NFD"):
+        raw_set.add_test(unicodedata.normalize(form, "é"), make_tissue(mask > 0), {1: mask})
+    found = "\n".join(map(str, scan_raw_folder(raw_set.root, 4).problems))
+    assert found.count("its name is also that of") == 2  # the image and the folder of its truth
+
+
+@pytest.mark.parametrize("name", ["class1.png", "Class_2.npy", "class3.tif.gz", "class 4.PNG"])
+def test_masks_that_are_no_tiffs(raw_set, name):
+    """They would be left out, and their cells would be background."""
+    (raw_set.root / "train" / "image_0" / name).write_bytes(b"x")
+    (problem,) = scan_raw_folder(raw_set.root, 4).problems
+    assert problem.path.name == name
+    assert "from TIFF files only" in problem.what
+
+
+def test_a_folder_named_like_a_mask(raw_set):
+    (raw_set.root / "train" / "image_0" / "class3.tif").mkdir()
+    (problem,) = scan_raw_folder(raw_set.root, 4).problems
+    assert "means nothing here" in problem.what

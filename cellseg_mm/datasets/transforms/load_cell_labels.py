@@ -10,6 +10,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.rgb_file import require_size
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import read_planes
 
@@ -51,6 +52,8 @@ class LoadCellLabels(BaseTransform):
                 f"{results['label_path']} is {planes.shape[1]}×{planes.shape[2]}, but its image is "
                 f"{results['height']}×{results['width']}: prepare the data set again."
             )
+        if "img" in results:
+            require_size(results["img_path"], results["img"].shape, planes.shape[1:])
         results["gt_masks"] = LabelMapMasks(planes, results["instance_ids"])
         results["gt_bboxes"] = HorizontalBoxes(results["bboxes"])
         results["gt_bboxes_labels"] = results["labels"]
