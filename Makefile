@@ -6,7 +6,7 @@ CONFIG := configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py
 DEMO := work_dirs/demo
 OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo max_epochs=9
 
-.PHONY: setup demo test bench clean
+.PHONY: setup demo test bench stress clean
 
 setup: $(INSTALLED)
 
@@ -39,6 +39,11 @@ test: $(INSTALLED)
 # Ratios against stock MMDetection, measured in one run.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run_all.py
+
+# Kills, damaged input and hostile checkpoints, for STRESS_MINUTES; docs/reliability.md.
+STRESS_MINUTES ?= 15
+stress: $(INSTALLED)
+	$(BIN)/python -m stress --minutes $(STRESS_MINUTES)
 
 clean:
 	rm -rf $(VENV) data/demo-raw data/demo $(DEMO)

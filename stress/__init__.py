@@ -1,1 +1,1 @@
-"""Attacks on the project's tools: kills, damaged input, hostile checkpoints. See docs/reliability.md."""
+"""Attacks on the project's tools: kills, damaged input, hostile checkpoints."""

@@ -118,7 +118,7 @@ class KillAttack:
         self._tally.judge(attack, outcome, sent)
         if more := differences(digests(self._out), self._whole):
             self._tally.fault("half-written", attack, outcome, more)
-        hidden = [path for path in self._out.rglob(".*")]
+        hidden = list(self._out.rglob(".*"))
         if hidden and sent != signal.SIGKILL:
             self._tally.fault("left behind", attack, outcome, f"{hidden[0]} was left")
         again = self._job.run(self._out)

@@ -16,7 +16,17 @@ _HOSTILE_JSON: list[Any] = [
 ]
 _HOSTILE_TEXT = [
     *(b"[" * 200_000, b"9" * 5000, b'{"a":' * 5000, b"\xff\xfe", b"\xef\xbb\xbf", b"\0" * 100),
-    *(b"-", b'"', b"NaN", b"1e999", b"null", b"\n" * 1000, b"<!ENTITY x 'y'>", b"&x;", b"<a>" * 9999),
+    *(
+        b"-",
+        b'"',
+        b"NaN",
+        b"1e999",
+        b"null",
+        b"\n" * 1000,
+        b"<!ENTITY x 'y'>",
+        b"&x;",
+        b"<a>" * 9999,
+    ),
 ]
 _XML_NUMBER = re.compile(rb'"-?[0-9.]+"')
 _HOSTILE_XML = [
@@ -38,7 +48,9 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
             case 1:
                 data[at] = rng.choice((0, 1, 127, 128, 255))
             case 2:
-                data[at : at + 4] = rng.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"))
+                data[at : at + 4] = rng.choice(
+                    (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f")
+                )
             case 3:
                 length = rng.randrange(1, 400)
                 data[at : at + length] = bytes(length)

@@ -55,7 +55,9 @@ class Tally:
         elif "Traceback (most recent call last)" in outcome.output:
             kind = "traceback"
         elif outcome.code not in expected or (
-            outcome.code == 2 and "error: " not in outcome.output and "INVALID" not in outcome.output
+            outcome.code == 2
+            and "error: " not in outcome.output
+            and "not valid" not in outcome.output
         ):
             kind = "exit code"
         if kind:

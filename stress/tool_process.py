@@ -194,5 +194,3 @@ def _resident_bytes() -> int:
 
 def _virtual_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-
-

@@ -35,18 +35,19 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.runs.parameter_count import log_trainable_parameters
-    from cellseg_mm.runs.quiet_runner import QuietRunner
-    from cellseg_mm.runs.run_config import (
-        load_config,
-        train_without_validation,
-        use_mixed_precision,
-    )
-    from cellseg_mm.runs.training_start import resume_training, training_folder
     from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
     with exit_with_a_sentence():
+        # These imports take seconds, which --help and a mistyped option should not.
+        from cellseg_mm.runs.parameter_count import log_trainable_parameters
+        from cellseg_mm.runs.quiet_runner import QuietRunner
+        from cellseg_mm.runs.run_config import (
+            load_config,
+            train_without_validation,
+            use_mixed_precision,
+        )
+        from cellseg_mm.runs.training_start import resume_training, training_folder
+
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
     go_on = "repeat the command with --resume to go on from the last epoch that was finished."
     with exit_with_a_sentence(go_on), training_folder(config.work_dir):

@@ -15,8 +15,9 @@ from cellseg_mm.analysis.image_statistics import measure_cells
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.files.markdown_table import markdown_table
-from cellseg_mm.files.rgb_file import read_rgb
+from cellseg_mm.files.rgb_file import read_rgb, require_size
 from cellseg_mm.preparation.dataset_statistics import quantiles, statistics
+from cellseg_mm.structures.coco_records import record_boxes, record_ids
 from cellseg_mm.structures.planes import read_planes
 
 SPLITS = ("train", "val", "test")
@@ -71,7 +72,7 @@ def read_split_table(root: Path, split: str) -> SplitTable | None:
     for number, image in enumerate(truth.images.values()):
         tissue: npt.NDArray[np.float64] = np.full(3, np.nan)
         if "label_file" in image:
-            tissue, of_image = _measure(root, image, truth.cells[image["id"]], labels)
+            tissue, of_image = _measure(root, image, truth.cells[image["id"]], labels, truth.source)
             cells.append(of_image.assign(image=number))
         size = {"width": image["width"], "height": image["height"]}
         images.append(
@@ -158,14 +159,18 @@ def _measure(
     image: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
     labels: Mapping[int, int],
+    source: str,
 ) -> tuple[npt.NDArray[np.float64], pd.DataFrame]:
     """Mean RGB of the tissue of an image, and its cells."""
-    planes = read_planes(root / "labels" / image["label_file"])
-    rgb = read_rgb(root / "images" / image["file_name"])
-    ids = np.array([record["instance_id"] for record in records], np.int64)
+    label_path = root / "labels" / str(image["label_file"])
+    image_path = root / "images" / str(image.get("file_name"))
+    planes, rgb = read_planes(label_path), read_rgb(image_path)
+    noted = image["height"], image["width"]
+    require_size(image_path, rgb.shape, noted)
+    require_size(label_path, planes.shape[1:], noted)
+    boxes = record_boxes(records, *noted, source)
+    ids = record_ids(records, source)
     found = measure_cells(rgb, planes, ids)
-    boxes = np.array([record["bbox"] for record in records], float).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
     cells = pd.DataFrame(boxes, columns=BOX).assign(
         label=[labels[record["category_id"]] for record in records],
         box_side=(boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0),

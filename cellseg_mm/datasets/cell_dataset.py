@@ -11,6 +11,7 @@ from mmdet.registry import DATASETS
 
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.files.rgb_file import read_rgb, require_size
+from cellseg_mm.structures.coco_records import record_boxes, record_ids
 from cellseg_mm.structures.palette import CLASS_COLOURS, class_palette
 
 
@@ -65,11 +66,19 @@ class CellDataset(CocoDataset):
             samples: list[dict[str, Any]] = super().load_data_list()
         except UserError:
             raise
-        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (
+            *(ArithmeticError, AssertionError, AttributeError),
+            *(LookupError, TypeError, ValueError),
+        ) as error:
             raise UserError(
                 f"{self.ann_file} is not an annotation file of data_prep/prepare.py ({error!r}): "
                 "prepare the data set with it."
             ) from error
+        if not samples:
+            raise UserError(
+                f"{self.ann_file} lists no image: choose another split, or prepare a data set with "
+                "such images."
+            )
         return samples
 
     def prepare_data(self, idx: int) -> Any:
@@ -99,15 +108,15 @@ class CellDataset(CocoDataset):
             for record in raw_data_info["raw_ann_info"]
             if record["category_id"] in labels and not record.get("iscrowd")
         ]
-        xywh = np.array([r["bbox"] for r in records], np.float32).reshape(-1, 4)
+        height, width = image["height"], image["width"]
         sample = {
             "img_path": str(Path(self.data_prefix["img"], image["file_name"])),
             "img_id": image["img_id"],
-            "height": image["height"],
-            "width": image["width"],
-            "bboxes": np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+            "height": height,
+            "width": width,
+            "bboxes": record_boxes(records, height, width, self.ann_file).astype(np.float32),
             "labels": np.array([labels[r["category_id"]] for r in records], np.int64),
-            "instance_ids": np.array([r["instance_id"] for r in records], np.int64),
+            "instance_ids": record_ids(records, self.ann_file),
         }
         if "label_file" in image:
             sample["label_path"] = str(Path(self.data_prefix["label"], image["label_file"]))

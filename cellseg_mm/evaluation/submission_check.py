@@ -131,7 +131,10 @@ def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
     data = read_json(path, "The image list")
     try:
         images = data["images"] if isinstance(data, dict) else data
-        return {image["id"]: (image["height"], image["width"]) for image in images}
+        numbers = [(image["id"], image["height"], image["width"]) for image in images]
+        if any(not _is_integer(number) for record in numbers for number in record):
+            raise TypeError("ids and sizes are whole numbers")
+        return {image_id: (height, width) for image_id, height, width in numbers}
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} is not an image list: it must be JSON, a list of {{file_name, id, height, "

@@ -33,8 +33,8 @@ def read_rgb(path: str | Path) -> RgbImage:
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
-def require_size(path: str, found: tuple[int, ...], noted: tuple[int, ...]) -> None:
-    """Refuse an image of another (height, width, …) than its annotations are of.
+def require_size(path: str | Path, found: tuple[int, ...], noted: tuple[int, ...]) -> None:
+    """Refuse an image or a label map of another (height, width, …) than its annotations are of.
 
     Raises:
         UserError: The sizes differ, so that the cells would lie elsewhere.

@@ -59,6 +59,7 @@ class QuietRunner(Runner):
     longest: ClassVar[int] = 20
     """Most lines of a message that the console shows."""
 
+    @_as_the_config_says
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger; the arguments are those of ``Runner.build_logger``."""
         logger: MMLogger = super().build_logger(*args, **kwargs)

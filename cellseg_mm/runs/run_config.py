@@ -14,6 +14,9 @@ from cellseg_mm.runs.config_overrides import apply_overrides
 from cellseg_mm.runs.model_bundle import weights_of
 from cellseg_mm.runs.process_group import prepare_for_launcher
 
+_PARTS = ("model", "metainfo", "train_dataloader", "val_dataloader", "default_hooks")
+"""What every config has."""
+
 _HOOKS_OF_MMENGINE = {
     "runtime_info",
     "timer",
@@ -48,6 +51,11 @@ def load_config(
         config = Config.fromfile(path)
     except Exception as error:  # a config is code of the user
         raise UserError(f"{path} is not a config that can be read: {error}") from error
+    if missing := [part for part in _PARTS if part not in config]:
+        raise UserError(
+            f"{path} is not the config of a run, for it has no {', '.join(missing)}: choose one "
+            "from configs/, or build upon one with _base_."
+        )
     apply_overrides(config, options or [])
     hooks = config.get("default_hooks", {})
     for name in set(hooks) - _HOOKS_OF_MMENGINE:

@@ -142,3 +142,33 @@ def test_an_image_of_another_size_is_named(handmade: Path, test_mode: bool) -> N
     )
     with pytest.raises(UserError, match=r"train/a\.png is 9×6, .* of 6×9"):
         cells[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("bbox", [1, 2, float("nan"), 1], "not four numbers"),
+        ("bbox", [1, 2, 3], "not four numbers"),
+        ("bbox", [[1, 2, 3, 4]], "not four numbers"),
+        ("bbox", [1, 2, 3, 10**400], "not four numbers"),
+        ("bbox", [-1, 0, 2, 2], "leaves its image of 9×6"),
+        ("bbox", [8, 0, 2, 2], "leaves its image of 9×6"),
+        ("instance_id", "1", "not a whole number"),
+        ("instance_id", 10**30, "not a whole number"),
+    ],
+)
+def test_records_of_others(handmade: Path, key: str, value: Any, complaint: str) -> None:
+    path = handmade / "annotations/train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=complaint):
+        dataset(handmade, metainfo={"classes": ("tumour", "stroma")})
+
+
+def test_no_images(handmade: Path) -> None:
+    path = handmade / "annotations/train.json"
+    content = json.loads(path.read_text()) | {"images": [], "annotations": []}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="lists no image"):
+        dataset(handmade, metainfo={"classes": ("tumour",)})

@@ -292,7 +292,9 @@ def test_a_coco_file_as_image_list(tmp_path):
     assert validate_submission(path, coco).valid
 
 
-@pytest.mark.parametrize("content", ["[1]", '{"a": 1}', '[{"id": 1}]'])
+@pytest.mark.parametrize(
+    "content", ["[1]", '{"a": 1}', '[{"id": 1}]', '[{"id": 1, "height": "9", "width": 9}]']
+)
 def test_what_is_not_an_image_list(tmp_path, content):
     path = write_zip(tmp_path, [])
     images = tmp_path / "images.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.runs.run_config import (
     load_config,
     train_without_validation,
@@ -94,3 +95,10 @@ def test_mixed_precision_fits_the_device(
     use_mixed_precision(config)
     assert config.optim_wrapper.type == expected
     assert config.optim_wrapper.optimizer.lr == 3e-4
+
+
+def test_a_file_that_is_no_config_of_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "other.py"
+    file.write_text("model = dict(type='MaskRCNN')")
+    with pytest.raises(UserError, match="no metainfo, train_dataloader"):
+        load_config(str(file), None, None)

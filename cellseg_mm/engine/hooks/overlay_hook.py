@@ -92,6 +92,8 @@ class OverlayHook(Hook):
                 picture = self._draw(output, sample, dataset.metainfo)
                 name = f"{Path(sample['img_path']).stem}.png"
                 write_rgb(Path(runner.work_dir, "overlays", part, name), picture)
+            except UserError as error:
+                runner.logger.warning(f"No overlay of {sample['img_path']}: {error}")
             except Exception:  # a picture is never worth a training
                 runner.logger.warning(
                     f"The overlay of {sample['img_path']} could not be drawn.", exc_info=True
