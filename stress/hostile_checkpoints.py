@@ -97,7 +97,7 @@ class HostileCheckpoints:
     def _positions(self) -> dict[str, Callable[[Path], Outcome]]:
         """How a checkpoint is named in each position."""
         good, options = self._material.checkpoint, self._material.options
-        image = next((self._material.raw / "train").glob("*/image.tif"))
+        image = next((self._material.cell / "images/train").glob("*.png"))
         out = self._folder / "out"
 
         def train(*more: str) -> Outcome:
@@ -117,8 +117,9 @@ class HostileCheckpoints:
             return run_tool(*command, *options, *more)
 
         def segment(evil: Path) -> Outcome:
-            command = ("tools/segment.py", CONFIG, evil, image, "--out", out)
-            return run_tool(*command, *options)
+            shutil.copy(next(good.parent.glob("*.py")), evil.parent)
+            command = ("cellseg_mm/__main__.py", "segment", image, "--out", out, "--device", "cpu")
+            return run_tool(*command, "--model", evil)
 
         return {
             "test": test,

@@ -19,8 +19,9 @@ from stress.tool_process import Outcome, run_tool
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
-# MMEngine's log folders, named after the second, and the logs in them, which grow line by line.
-_LOGS = re.compile(r"(.*/)?[0-9]{8}_[0-9]{6}(/.*)?")
+# MMEngine's log folders, named after the second, and what notes how many seconds something took.
+_LOGS = re.compile(r"(.*/)?([0-9]{8}_[0-9]{6}(/.*)?|(.*_)?run\.json|summary\.csv)")
+_DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} \w+")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def light_jobs(material: Material) -> dict[str, Job]:
 
 def model_jobs(material: Material) -> dict[str, Job]:
     """Jobs of the trained model; training itself is :func:`kill_training`."""
-    image = next((material.raw / "train").glob("*/image.tif"))
+    images = sorted((material.cell / "images/train").iterdir())
 
     def test(out: Path, *more: object) -> tuple[object, ...]:
         return (CONFIG, material.checkpoint, "--work-dir", out, *more, *material.options)
@@ -79,9 +80,9 @@ def model_jobs(material: Material) -> dict[str, Job]:
         "test": Job("tools/test.py", lambda out: test(out, "--dump", out / "found.json")),
         "submission": Job("tools/test.py", lambda out: test(out, "--submission", out / "s.zip")),
         "segment": Job(
-            "tools/segment.py",
-            lambda out: (CONFIG, material.checkpoint, image, "--out", out, "--min-score", 0.01,
-                         "--tile", 48, "--overlap", 16, *material.options),
+            "cellseg_mm/__main__.py",
+            lambda out: ("segment", *images, "--model", material.checkpoint, "--out", out,
+                         "--min-score", 0.01, "--mpp", 0.25, "--device", "cpu", "--resume"),
         ),
     }  # fmt: skip
 
@@ -135,7 +136,7 @@ def digests(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") for part in Path(name).parts)
         if path.is_file() and not hidden and not _LOGS.fullmatch(name):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hashlib.sha256(_DATE.sub(b"", path.read_bytes())).hexdigest()
     return found
 
 

@@ -50,9 +50,9 @@ def import_libraries() -> None:
     import cellseg_mm.ablation.run_ladder
     import cellseg_mm.analysis.dataset_figure
     import cellseg_mm.evaluation.submission_check
+    import cellseg_mm.inference.batch.segment_batch
+    import cellseg_mm.inference.cell_segmenter
     import cellseg_mm.inference.ensemble
-    import cellseg_mm.inference.region_model
-    import cellseg_mm.inference.segment_image
     import cellseg_mm.preparation.monusac_download
     import cellseg_mm.preparation.prepare_dataset
     import cellseg_mm.preparation.synthetic_cells
@@ -85,7 +85,6 @@ def run_tool(
 
     def run() -> None:
         sys.argv = argv
-        sys.path.insert(0, str(REPOSITORY / Path(script).parent))
         runpy.run_path(argv[0], run_name="__main__")
 
     return _fork(run, " ".join([script, *argv[1:]]), seconds, kill)
