@@ -144,6 +144,7 @@ def _be_a_tool(run: Callable[[], None], output: int) -> None:
         os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         limit = _virtual_bytes() + MEMORY_LIMIT

@@ -132,7 +132,7 @@ def _read_image_sizes(path: Path) -> dict[int, tuple[int, int]]:
     try:
         images = data["images"] if isinstance(data, dict) else data
         numbers = [(image["id"], image["height"], image["width"]) for image in images]
-        if any(not _is_integer(number) for record in numbers for number in record):
+        if any(not is_integer(number) for record in numbers for number in record):
             raise TypeError("ids and sizes are whole numbers")
         return {image_id: (height, width) for image_id, height, width in numbers}
     except (KeyError, TypeError) as error:
