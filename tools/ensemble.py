@@ -1,7 +1,8 @@
 """Fuse the predictions of several models for the same images.
 
-The files are those of tools/test.py --dump or --submission. Cells that overlap by mask IoU become
-one; a cell that only some of the models find keeps its share of the score.
+The files are those of tools/test.py --dump or --submission, or folders of `cellseg segment`. Cells
+that overlap by mask IoU become one; a cell that only some of the models find keeps its share of the
+score.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "predictions", nargs="+", metavar="FOUND.json", help="predictions, a file for each model"
+        "predictions",
+        nargs="+",
+        metavar="FOUND",
+        help="predictions, a file or folder for each model",
     )
     parser.add_argument(
         "--ann-file",

@@ -3,8 +3,9 @@
     python tools/test.py CONFIG CHECKPOINT --dump predictions.json
     python tools/report.py WORK_DIR --predictions predictions.json
 
-The predictions are a COCO result list, ours or another program's; without WORK_DIR the learning
-curves and the config are left out. Exit code 2: bad input.
+The predictions are a COCO result list, ours or another program's, or a folder that `cellseg
+segment` wrote; without WORK_DIR the learning curves and the config are left out. Exit code 2: bad
+input.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def parse_args() -> argparse.Namespace:
         "--predictions",
         required=True,
         type=Path,
-        metavar="PRED.json",
-        help="COCO result list, or a submission zip",
+        metavar="PRED",
+        help="COCO result list, submission zip, or folder of cellseg segment",
     )
     parser.add_argument(
         "--data",

@@ -13,8 +13,8 @@ from cellseg_mm.cli import list_models, segment
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit.
 
-    Exit codes: 0 done; 1 some images failed, or a fault of this package; 2 bad input, nothing was
-    done; 130 after Ctrl-C, 143 after SIGTERM.
+    Exit codes: 0 done; 1 some images failed, or a fault of this package; 2 bad input, no image was
+    segmented; 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
         arguments: The command line; None = that of the process.

@@ -20,8 +20,8 @@ Finds the cells of images of any size. For each image, DIR receives
 and summary.csv, one row an image. Other formats: geojson.gz, parquet, roi (ImageJ), overlay.jpg.
 
 Images are PNG, JPEG, BMP, WebP, TIFF, OME-TIFF or slides (SVS, NDPI, MRXS, SCN, DICOM, CZI). A bad
-image costs a line in the summary, not the others. Exit code 1: some images failed; 2: nothing was
-done."""
+image costs a line in the summary, not the others. Exit code 1: some images failed; 2: all did, or
+nothing was done."""
 
 
 def add_command(commands: Any) -> None:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     """Segment images.
 
     Returns:
-        0, or 1 if some images failed.
+        0; 1 if some images failed, 2 if all did.
     """
     for name, value in (("--mpp", args.mpp), ("--min-score", args.min_score)):
         if value is not None and not value > 0:
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
             roi=args.roi,
             channel_order=args.channel_order,
         )
-        failed = segment_batch(
+        outcome = segment_batch(
             args.paths,
             args.out,
             bundle,
@@ -121,4 +121,6 @@ def run(args: argparse.Namespace) -> int:
             args.recursive,
             args.resume,
         )
-    return 1 if failed else 0
+    if outcome.failed == outcome.images:
+        return 2
+    return 1 if outcome.failed else 0

@@ -3,6 +3,7 @@
 The file is a JSON list of records ``{image_id, category_id, score, segmentation, bbox}``; a zip
 with one such file in it (a submission) is read, too. What other programs write differs in the
 segmentation: compressed RLE, run lengths as a list, or polygons. All become compressed RLE here.
+A folder that ``cellseg segment`` wrote is read like such a list.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pycocotools import mask as coco_mask
 
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import Annotations
+from cellseg_mm.evaluation.segmented_folder import read_segmented_folder
 from cellseg_mm.files.json_file import iterate_list
 from cellseg_mm.structures.coco_rle import decode_counts, encode_counts
 
@@ -54,9 +56,9 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
     """Read and check a COCO result list.
 
     Args:
-        path: A `.json` file, or a `.zip` that holds one.
+        path: A `.json` file, a `.zip` that holds one, or a folder of ``cellseg segment``.
         annotations: The data set that was predicted. With it, image ids, category ids and sizes are
-            checked, and polygons can be read.
+            checked, and polygons and folders can be read.
 
     Returns:
         The predictions in the order of the file.
@@ -66,6 +68,8 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
         ValueError: The file is not a COCO result list; the message names the first bad record.
     """
     path = Path(path)
+    if path.is_dir() and annotations is not None:
+        return [check_prediction(r, annotations) for r in read_segmented_folder(path, annotations)]
     if not path.is_file():
         raise MissingFileError(
             f"The predictions {path} do not exist: write them with `tools/test.py --dump`."

@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 import cellseg_mm.register  # noqa: F401 - the network's classes
 from cellseg_mm.errors import UserError
-from cellseg_mm.models.deployed.cell_detector import CellDetector, Detections, can_deploy
+from cellseg_mm.models.deployed.cell_detector import (
+    RESERVE,
+    CellDetector,
+    Detections,
+    can_deploy,
+    near_border,
+)
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import cells_of
 from cellseg_mm.models.test_time.views import VIEWS
@@ -73,13 +79,15 @@ class CellFinder:
             self._pipeline = Compose(steps)
 
     def __call__(
-        self, regions: Sequence[Tensor], min_score: float | None = None
+        self, regions: Sequence[Tensor], min_score: float | None = None, margin: int = 0
     ) -> list[list[DetectedCell]]:
         """Find the cells of regions.
 
         Args:
             regions: (3, h, w) uint8, RGB, each. Those of one size go through the network together.
             min_score: Least score of a cell; None = the bundle's, by class.
+            margin: So near to a region's border, pixels, half the least score is enough: which
+                cells count is told when regions are brought together.
 
         Returns:
             The cells of each region, best first, in its pixels. Those without a pixel in their mask
@@ -88,18 +96,22 @@ class CellFinder:
         Raises:
             UserError: The network's masks are of another kind than ``CellMaskHead`` gives.
         """
-        least = self._min_scores
-        if min_score is not None:
-            least = torch.full_like(least, min_score)
+        least = self.min_scores(min_score)
         if self._detector is None:
-            found = [self._predict(region, least) for region in regions]
+            found = [self._predict(region, least, margin) for region in regions]
         else:
-            found = self._detect(self._detector, regions, least)
+            found = self._detect(self._detector, regions, least, margin)
         self.full_regions += sum(0 < self.max_per_region <= len(cells) for cells in found)
         return found
 
+    def min_scores(self, min_score: float | None) -> Tensor:
+        """Least score of each class, (C,) float32; arguments as for a call."""
+        if min_score is None:
+            return self._min_scores
+        return torch.full_like(self._min_scores, min_score)
+
     def _detect(
-        self, detector: CellDetector, regions: Sequence[Tensor], min_scores: Tensor
+        self, detector: CellDetector, regions: Sequence[Tensor], min_scores: Tensor, margin: int
     ) -> list[list[DetectedCell]]:
         groups: dict[torch.Size, list[int]] = {}
         for index, region in enumerate(regions):
@@ -108,7 +120,7 @@ class CellFinder:
         for (_, height, width), members in groups.items():
             images = self._normalised(torch.stack([regions[i] for i in members]))
             sizes = [(height, width)] * len(members)
-            results = detector(images, sizes, min_scores.to(self.device))
+            results = detector(images, sizes, min_scores.to(self.device), margin)
             for index, detections in zip(members, results, strict=True):
                 found[index] = self._cells(detections, height, width)
         return found
@@ -140,10 +152,12 @@ class CellFinder:
         ]
 
     @torch.no_grad()
-    def _predict(self, region: Tensor, min_scores: Tensor) -> list[DetectedCell]:
+    def _predict(self, region: Tensor, min_scores: Tensor, margin: int) -> list[DetectedCell]:
         """As tools/test.py does it."""
         if hasattr(self._model, "roi_head"):
-            self._model.roi_head.test_cfg.score_thr = float(min_scores.min())
+            self._model.roi_head.test_cfg.score_thr = float(min_scores.min()) * (
+                RESERVE if margin else 1
+            )
         # The pipeline takes images as OpenCV reads them: BGR, channels last.
         bgr = region.flip(0).permute(1, 2, 0).contiguous().numpy()
         sample = self._pipeline({"img": bgr, "img_id": 0})
@@ -157,7 +171,9 @@ class CellFinder:
                 f"The model's masks are a {type(found.masks).__name__}: use CellMaskHead, or a "
                 "subclass, as its mask_head."
             )
-        found = found[found.scores >= min_scores.to(found.scores.device)[found.labels]]
+        near = near_border(found.bboxes, (region.shape[1], region.shape[2]), margin)
+        least = min_scores.to(near.device)[found.labels] * torch.where(near, RESERVE, 1.0)
+        found = found[found.scores >= least]
         return list(cells_of(found, 0, 0))
 
 

@@ -125,7 +125,8 @@ class CellSegmenter:
             UserError: There is no image, or a format is not known.
         """
         options = BatchOptions(tuple(formats), mpp, min_score)
-        return segment_batch(paths, Path(out), self.bundle, lambda: self, options, resume=resume)
+        outcome = segment_batch(paths, Path(out), self.bundle, lambda: self, options, resume=resume)
+        return outcome.failed
 
     @contextmanager
     def open(
@@ -167,7 +168,7 @@ class CellSegmenter:
             stated = (mpp, mpp) if isinstance(mpp, int | float) else mpp
             warnings = [*view.warnings, *area.warnings]
             source = ResultImage(name, reader, self.classes, stated or reader.mpp, warnings)
-            yield SegmentationJob(source, view, area, self._batch, self._find_cells)
+            yield SegmentationJob(source, view, area, self._batch, self._find, self._lock)
 
     def _at_scale(self, reader: ImageReader, mpp: Scale | None) -> ScaledImage:
         if self.bundle.mpp is not None:
@@ -178,12 +179,6 @@ class CellSegmenter:
             "pixels were taken as they are."
         )
         return view
-
-    def _find_cells(
-        self, regions: Sequence[Tensor], min_score: float | None
-    ) -> list[list[DetectedCell]]:
-        with self._lock:
-            return self._find(regions, min_score)
 
 
 class SegmentationJob:
@@ -201,7 +196,8 @@ class SegmentationJob:
         view: ScaledImage,
         area: SearchArea,
         batch: int,
-        find: Callable[[Sequence[Tensor], float | None], list[list[DetectedCell]]],
+        find: CellFinder,
+        lock: threading.Lock,
     ) -> None:
         self.image = image
         self.analysed_pixels = area.pixels
@@ -210,6 +206,7 @@ class SegmentationJob:
         self._area = area
         self._batch = batch
         self._find = find
+        self._lock = lock
 
     def cells(
         self, min_score: float | None = None, on_tile: Callable[[], object] | None = None
@@ -231,9 +228,14 @@ class SegmentationJob:
         self, min_score: float | None, on_tile: Callable[[], object] | None
     ) -> Iterator[FoundCells]:
         """Cells in pixels of the view."""
+        least = self._find.min_scores(min_score).tolist()
+        # A tile that sees a whole cell may be less sure of it than one that sees a part. So scores
+        # are cut once more when tiles have been brought together, and less strictly before.
+        margin = OVERLAP if self.tiles > 1 else 0
 
         def find(regions: Sequence[Tensor]) -> list[list[DetectedCell]]:
-            found = self._find(regions, min_score)
+            with self._lock:
+                found = self._find(regions, min_score, margin)
             if on_tile is not None:
                 for _ in regions:
                     on_tile()
@@ -243,8 +245,12 @@ class SegmentationJob:
         for cells, final_rows in stream_cells(
             self._view, find, TILE, OVERLAP, self._batch, touches
         ):
-            inside = [cell for cell in cells if self._area.has(cell, *self._view.factors)]
-            yield FoundCells(inside, final_rows)
+            kept = [
+                cell
+                for cell in cells
+                if cell.score >= least[cell.label] and self._area.has(cell, *self._view.factors)
+            ]
+            yield FoundCells(kept, final_rows)
 
     @staticmethod
     def _touches(view: ScaledImage, area: SearchArea) -> Callable[[int, int, int, int], bool]:

@@ -35,7 +35,7 @@ def fuse_predictions(
 
     Args:
         prediction_files: COCO result lists, one for each model, as ``tools/test.py --dump`` or
-            ``--submission`` writes them.
+            ``--submission`` writes them, or folders of ``cellseg segment``.
         ann_file: COCO json of the images; needs no truth.
         out_file: The file to write: a result list ``.json``, or a submission ``.zip``.
         merge_iou: Least mask IoU of two detections of one cell.

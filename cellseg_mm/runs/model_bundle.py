@@ -42,7 +42,29 @@ _TYPES = {
 }
 """What a bundle may name. A registry would build anything, such as what reads or loads files."""
 
-_FORBIDDEN_KEYS = {"init_cfg", "pretrained", "checkpoint", "checkpoint_path", "url"}
+_KEYS = {
+    *("anchor_generator", "arch", "backbone", "bbox_coder", "bbox_head", "bbox_roi_extractor"),
+    *("beta", "bgr_to_rgb", "class_agnostic", "conv_out_channels", "data_preprocessor", "depth"),
+    *("drop_path_rate", "fc_out_channels", "feat_channels", "featmap_strides", "features_only"),
+    *("frozen_stages", "gap_before_final_norm", "in_channels", "interleaved", "iou_threshold"),
+    *("keep_ratio", "layer_scale_init_value", "loss_bbox", "loss_cls", "loss_mask"),
+    *("loss_weight", "mask_head", "mask_info_flow", "mask_roi_extractor", "mask_thr_binary"),
+    *("max_per_img", "mean", "meta_keys", "method", "min_bbox_size", "min_score", "model_name"),
+    *("neck", "nms", "nms_pre", "norm_cfg", "norm_eval", "num_classes", "num_convs"),
+    *("num_groups", "num_outs", "num_stages", "out_channels", "out_indices", "output_size"),
+    *("pad_mask", "pad_size_divisor", "ratios", "rcnn", "reg_class_agnostic", "requires_grad"),
+    *("roi_feat_size", "roi_head", "roi_layer", "rpn", "rpn_head", "sampling_ratio"),
+    *("scale_factor", "scales", "score_thr", "sigma", "stage_loss_weights", "std", "strides"),
+    *("style", "target_means", "target_stds", "test_cfg", "train_cfg", "type", "use_grn"),
+    *("use_mask", "use_sigmoid", "with_conv_res"),
+}
+"""What a bundle may set: what the configs of this package do, and settings of NMS."""
+
+_FOR_TRAINING = {"init_cfg", "pretrained", "checkpoint", "checkpoint_path", "url"}
+_LARGEST_MODEL_FILE = 1 << 20
+_LARGEST_WEIGHTS = 4 << 30
+"""Bytes; ten times those of the largest network here."""
+
 _LARGEST_NUMBER = 100_000
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 
@@ -94,6 +116,7 @@ class ModelBundle:
             if not isinstance(state, dict):
                 raise UserError(f"{self.weights} is not a checkpoint, for it has no state_dict.")
             return state
+        _check_size(self.weights, _LARGEST_WEIGHTS)
         content = self.weights.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise UserError(
@@ -160,6 +183,7 @@ def read_bundle(folder: Path) -> ModelBundle:
             f"{folder} is not a published model, for it has no {MODEL_FILE}: name a folder that "
             "tools/publish_model.py wrote, or a checkpoint file."
         )
+    _check_size(path, _LARGEST_MODEL_FILE)
     content = read_json(path, "The model")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is not of the form {FORMAT!r}: publish the model again.")
@@ -186,6 +210,15 @@ def read_bundle(folder: Path) -> ModelBundle:
         raise UserError(f"{path} is damaged ({error!r}): publish the model again.") from error
 
 
+def _check_size(path: Path, largest: int) -> None:
+    """Refuse what no file of a model is as large as, before it takes memory."""
+    if path.stat().st_size > largest:
+        raise UserError(
+            f"{path} has {path.stat().st_size:,} bytes, more than the {largest:,} that a model of "
+            "this package can have; do not use."
+        )
+
+
 def _check_part(path: Path, part: Any, name: str) -> None:
     """Refuse what a network of ours does not need, before anything is built."""
 
@@ -195,8 +228,8 @@ def _check_part(path: Path, part: Any, name: str) -> None:
     if not isinstance(part, dict | list):
         raise refuse(f"is a {type(part).__name__}")
     for key, value in _walk(part):
-        if key in _FORBIDDEN_KEYS:
-            raise refuse(f"has the key {key!r}")
+        if key and key not in _KEYS:
+            raise refuse(f"has the key {key[:60]!r}")
         if key == "type" and not (isinstance(value, str) and value in _TYPES):
             raise refuse(f"names the type {str(value)[:60]!r}")
         if key == "model_name" and not (isinstance(value, str) and _PLAIN_NAME.fullmatch(value)):
@@ -257,6 +290,6 @@ def without_training(node: Any) -> Any:
         return {
             key: None if key == "train_cfg" else without_training(value)
             for key, value in node.items()
-            if key not in _FORBIDDEN_KEYS
+            if key not in _FOR_TRAINING
         }
     return [without_training(v) for v in node] if isinstance(node, list | tuple) else node

@@ -71,6 +71,10 @@ def test_a_folder_with_a_bad_image(
     record = json.loads((out / "run.json").read_text())
     assert record["model"]["sha256"] == bundle.sha256
 
+    assert run([*asked[:1], images / "bad.png", *asked[2:]]) == 2  # nothing but bad images
+    (row,) = rows(out)
+    assert row["error"]
+
 
 def test_resume_does_what_is_missing(
     bundle: ModelBundle,

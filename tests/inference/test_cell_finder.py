@@ -101,3 +101,23 @@ def test_what_does_not_fit_is_one_sentence(bundle: ModelBundle, repository: Path
     broken.neck = {"type": "FPN"}
     with pytest.raises(UserError, match="random cannot be built"):
         CellFinder(dataclasses.replace(bundle, model=broken), "cpu")
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_near_a_border_half_the_least_score_is_enough(
+    bundle: ModelBundle, region: torch.Tensor, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    if not fast:
+        monkeypatch.setattr(cell_finder, "can_deploy", lambda model: False)
+    finder = CellFinder(bundle, "cpu")
+    (strict,) = finder([region], 0.6)
+    (found,) = finder([region], 0.6, margin=10)
+    sure = [cell for cell in found if cell.score >= 0.6]
+    assert [(c.label, c.extent) for c in sure] == [(c.label, c.extent) for c in strict]
+    reserve = [cell for cell in found if cell.score < 0.6]
+    assert reserve
+    for cell in reserve:
+        assert cell.score >= 0.3
+        x1, y1, x2, y2 = cell.box
+        # Proposals are refined once more, by less than their own size.
+        assert min(x1, y1, 120 - x2, 100 - y2) < 10 + max(x2 - x1, y2 - y1)

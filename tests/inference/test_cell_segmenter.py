@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from shapely import box
 
@@ -16,6 +18,7 @@ from cellseg_mm import CellSegmenter
 from cellseg_mm.errors import UserError
 from cellseg_mm.inference import cell_segmenter
 from cellseg_mm.inference.region_of_interest import RegionOfInterest
+from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.runs.model_bundle import ModelBundle
 
@@ -118,3 +121,34 @@ def test_importing_the_package_stays_light() -> None:
     )
     root = str(Path(__file__).parents[2])
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=300)
+
+
+@pytest.mark.parametrize(("least", "widths"), [(0.5, []), (0.4, [24]), (0.65, [])])
+def test_scores_are_cut_where_a_cell_is_whole(
+    segmenter: CellSegmenter, monkeypatch: pytest.MonkeyPatch, least: float, widths: list[int]
+) -> None:
+    """The first tile sees 14 of 24 columns of a cell and is sure of it; the second sees all."""
+
+    class Finder:
+        def min_scores(self, min_score: float) -> torch.Tensor:
+            return torch.full((4,), min_score)
+
+        def __call__(
+            self, regions: Sequence[torch.Tensor], min_score: float, margin: int
+        ) -> list[list[DetectedCell]]:
+            (region,) = regions
+            columns = np.flatnonzero(region[0, 30] == 0)
+            left, width = int(columns[0]), len(columns)
+            score = 0.6 if width < 24 else 0.45
+            if score < min_score * (0.5 if margin else 1):
+                return [[]]
+            box_ = (float(left), 25.0, float(left + width), 40.0)
+            return [[DetectedCell(box_, score, 0, left, 25, np.ones((15, width), bool))]]
+
+    monkeypatch.setattr(cell_segmenter, "TILE", 64)
+    monkeypatch.setattr(cell_segmenter, "OVERLAP", 32)
+    monkeypatch.setattr(segmenter, "_find", Finder())
+    pixels = np.full((64, 96, 3), 255, np.uint8)
+    pixels[25:40, 50:74] = 0
+    found = segmenter.segment(pixels, mpp=0.25, min_score=least)
+    assert [cell.bitmap.shape[1] for cell in found.cells] == widths

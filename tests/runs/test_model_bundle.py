@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,7 @@ Change = Callable[[dict[str, Any]], None]
         (lambda m: m["model"].update(type="HuggingFaceModel"), "names the type"),
         (lambda m: m["model"]["backbone"].update(type=["MaskRCNN"]), "names the type"),
         (lambda m: m["model"]["neck"].update(init_cfg={"type": "Pretrained"}), "init_cfg"),
+        (lambda m: m["model"]["neck"].update(start_level=1), "has the key 'start_level'"),
         (lambda m: m["model"]["backbone"].update(model_name="hf_hub:a/b"), "names the network"),
         (lambda m: m["model"]["rpn_head"].update(in_channels=10**9), "has in_channels"),
         (lambda m: m["test_pipeline"].append({"type": "LoadAnnotations"}), "names the type"),
@@ -138,6 +140,27 @@ def test_what_no_model_of_ours_has_is_refused(
     with pytest.raises(UserError, match=message) as caught:
         read_bundle(tmp_path)
     assert str(tmp_path / "model.json") in str(caught.value)
+
+
+def test_every_config_can_be_published(repository: Path) -> None:
+    for path in sorted(repository.glob("configs/*.py")):
+        config = Config.fromfile(path)
+        model = model_bundle.without_training(config.model.to_dict())
+        pipeline = json.loads(json.dumps(config.test_dataloader.dataset.pipeline))
+        for part in (model, pipeline):
+            model_bundle._check_part(path, part, "model")
+
+
+def test_files_too_large_are_not_read(published: Path, tmp_path: Path) -> None:
+    for name in ("model.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((published / name).read_bytes())
+    os.truncate(tmp_path / "model.safetensors", (4 << 30) + 1)  # sparse: takes no room
+    bundle = read_bundle(tmp_path)
+    with pytest.raises(UserError, match=r"4,294,967,297 bytes, more than the 4,294,967,296"):
+        bundle.state_dict()
+    os.truncate(tmp_path / "model.json", (1 << 20) + 1)
+    with pytest.raises(UserError, match=r"model\.json has 1,048,577 bytes"):
+        read_bundle(tmp_path)
 
 
 def test_exchanged_weights_are_refused(published: Path, tmp_path: Path) -> None:

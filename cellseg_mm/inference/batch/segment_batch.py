@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -45,6 +45,18 @@ class BatchOptions:
     channel_order: str = "rgb"
 
 
+class Outcome(NamedTuple):
+    """What became of a batch.
+
+    Attributes:
+        images: How many there are.
+        failed: How many of them failed; the summary says why.
+    """
+
+    images: int
+    failed: int
+
+
 def segment_batch(
     paths: Sequence[str | Path],
     out: Path,
@@ -53,7 +65,7 @@ def segment_batch(
     options: BatchOptions,
     recursive: bool = False,
     resume: bool = False,
-) -> int:
+) -> Outcome:
     """Segment images and write their results, a summary and ``run.json``.
 
     Args:
@@ -64,9 +76,6 @@ def segment_batch(
         options: What is asked for.
         recursive: Whether to look into folders inside folders.
         resume: Whether to leave out images that are complete and would come out the same.
-
-    Returns:
-        How many images failed.
 
     Raises:
         UserError: Nothing can be done: no image, an unknown format, a bad region.
@@ -101,7 +110,7 @@ def segment_batch(
         batch.segment(segmenter, image)
     batch.write({"name": bundle.name, "sha256": bundle.sha256})
     print(batch.last_words(len(finished)))
-    return batch.failed
+    return Outcome(len(images), batch.failed)
 
 
 class _Batch:

@@ -31,7 +31,9 @@ class ArrayImage(ImageReader):
                 f"{pixels.shape}: convert it."
             )
         super().__init__(Path(name), [Level(pixels.shape[1], pixels.shape[0])])
-        self._pixels = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+        # Of a PIL image the array is read-only, which PyTorch would warn of.
+        writable = np.require(pixels, requirements=["C", "W"])
+        self._pixels = torch.from_numpy(writable).permute(2, 0, 1)
 
     def _read(self, level: int, x1: int, y1: int, x2: int, y2: int) -> Tensor:
         return self._pixels[:, y1:y2, x1:x2]

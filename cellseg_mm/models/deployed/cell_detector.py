@@ -31,8 +31,12 @@ Their features stay in a processor's cache, and their memory is used again.
 """
 
 
+RESERVE = 0.5
+"""Share of a least score that cells near an image's border need, if they are asked for."""
+
+
 class Detections(NamedTuple):
-    """N cells of one image, best first.
+    """N cells of one image, best first, and after them those that do not reach their least score.
 
     Attributes:
         boxes: (N, 4) float32, xyxy in image pixels.
@@ -90,7 +94,11 @@ class CellDetector(nn.Module):
 
     @torch.inference_mode()
     def forward(
-        self, images: Tensor, sizes: Sequence[tuple[int, int]], min_scores: Tensor
+        self,
+        images: Tensor,
+        sizes: Sequence[tuple[int, int]],
+        min_scores: Tensor,
+        margin: int = 0,
     ) -> list[Detections]:
         """Find the cells of a batch.
 
@@ -98,22 +106,31 @@ class CellDetector(nn.Module):
             images: (B, 3, H, W) float32, normalised and padded as for the detector.
             sizes: Height and width of each image without padding, pixels.
             min_scores: (C,) least score of each class.
+            margin: So near to the border, pixels, ``RESERVE`` × the least score is enough; of the
+                other cells, nothing changes.
         """
         maps = self.neck(self.backbone(images.contiguous(memory_format=torch.channels_last)))
         proposals = self._proposals(maps, sizes)
         found = []
         for index, (boxes, size) in enumerate(zip(proposals, sizes, strict=True)):
             one = [level[index : index + 1] for level in maps]
-            found.append(self._find(one, boxes, size, min_scores))
+            found.append(self._find(one, boxes, size, min_scores, margin))
         return found
 
     def _find(
-        self, maps: list[Tensor], proposals: Tensor, size: tuple[int, int], min_scores: Tensor
+        self,
+        maps: list[Tensor],
+        proposals: Tensor,
+        size: tuple[int, int],
+        min_scores: Tensor,
+        margin: int,
     ) -> Detections:
         rows = _rows(maps, self._box_extractor)
-        boxes, probabilities = self._classify(rows, proposals, size, min_scores)
+        boxes, probabilities = self._classify(rows, proposals, size, min_scores, margin)
         scores, labels = _best_classes(probabilities, min_scores)
-        kept = nms(boxes, scores, self.test_cfg.nms.iou_threshold)
+        # A cell of the reserve must not suppress one that reaches the least score of its class.
+        ranks = scores + (scores >= min_scores[labels])
+        kept = nms(boxes, ranks, self.test_cfg.nms.iou_threshold)
         if self.test_cfg.max_per_img > 0:
             kept = kept[: self.test_cfg.max_per_img]
         boxes, labels = boxes[kept], labels[kept]
@@ -129,7 +146,12 @@ class CellDetector(nn.Module):
         return Detections(boxes, scores[kept], labels, probabilities[kept], torch.cat(parts))
 
     def _classify(
-        self, rows: FeatureRows, proposals: Tensor, size: tuple[int, int], min_scores: Tensor
+        self,
+        rows: FeatureRows,
+        proposals: Tensor,
+        size: tuple[int, int],
+        min_scores: Tensor,
+        margin: int,
     ) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) and probabilities (N, C) of the proposals that reach a least score."""
         head = self.bbox_head
@@ -142,7 +164,8 @@ class CellDetector(nn.Module):
             parts.append(second(features).relu_())
         features = torch.cat(parts)
         probabilities = head.fc_cls(features).softmax(dim=1)[:, :-1]
-        reach = (probabilities >= min_scores).any(dim=1).nonzero()[:, 0]
+        factors = torch.where(near_border(proposals, size, margin), RESERVE, 1.0)
+        reach = (probabilities >= factors[:, None] * min_scores).any(dim=1).nonzero()[:, 0]
         probabilities = probabilities[reach]
         deltas = head.fc_reg(features[reach]).unflatten(1, (-1, 4))
         if not head.reg_class_agnostic:
@@ -212,10 +235,25 @@ def _multiplies_bfloat16() -> bool:
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
+def near_border(boxes: Tensor, size: tuple[int, int], margin: int) -> Tensor:
+    """Which boxes (N, 4) xyxy come nearer than ``margin`` pixels to an image's border; (N,) bool.
+
+    With a margin of 0, none.
+    """
+    height, width = size
+    x1, y1, x2, y2 = boxes.unbind(dim=1)
+    inside = (x1 >= margin) & (y1 >= margin) & (x2 <= width - margin) & (y2 <= height - margin)
+    return ~inside if margin else torch.zeros_like(inside)
+
+
 def _best_classes(probabilities: Tensor, min_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Score and label of the most probable class among those that reach their least score."""
-    reached = probabilities.where(probabilities >= min_scores, 0)
-    scores, labels = reached.max(dim=1)
+    """Score and label of the most probable class among those that reach their least score.
+
+    Where none does, of all classes.
+    """
+    reached = probabilities >= min_scores
+    reached |= ~reached.any(dim=1, keepdim=True)
+    scores, labels = probabilities.where(reached, 0).max(dim=1)
     return scores, labels
 
 

@@ -17,6 +17,13 @@ def test_regions_of_an_array() -> None:
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_array_is_no_warning() -> None:
+    pixels = np.ones((4, 4, 3), np.uint8)
+    pixels.flags.writeable = False
+    assert (ArrayImage(pixels).read(0, 0, 4, 4) == 1).all()
+
+
 @pytest.mark.parametrize(
     "pixels",
     [
