@@ -87,4 +87,5 @@ def _runs(labels: npt.NDArray[np.integer], count: int) -> MaskRuns:
     ends = np.append(starts[1:], pixels.size)[: len(starts)]
     cells = pixels[starts] > 0
     masks = pixels[starts][cells] - 1
-    return MaskRuns.gather(masks, starts[cells], ends[cells], (count, *labels.shape))
+    height, width = labels.shape
+    return MaskRuns.gather(masks, starts[cells], ends[cells], (count, height, width))
