@@ -1,7 +1,7 @@
 """Cell instance segmentation and classification in H&E images with MMDetection.
 
     from cellseg_mm import CellSegmenter
-    cells = CellSegmenter("he-monusac").segment("image.png")
+    cells = CellSegmenter("he-consep").segment("image.png")
 
 Importing the package is quick and loads neither torch nor mmdet. It only sees to it that mmcv's
 operators run without having been compiled (:mod:`cellseg_mm.ops.mmcv_ext_finder`). What registers

@@ -36,9 +36,9 @@ def add_command(commands: Any) -> None:
     add("paths", nargs="+", metavar="PATH", help="images, folders of them, or patterns with *")
     add(
         "--model",
-        default="he-monusac",
+        default="he-consep",
         metavar="NAME|FOLDER|FILE",
-        help="a model of `cellseg models` (default: he-monusac), a folder of "
+        help="a model of `cellseg models` (default: he-consep), a folder of "
         "tools/publish_model.py, or a checkpoint of tools/train.py",
     )
     add("--out", type=Path, default=Path("cells"), metavar="DIR", help="default: cells")
