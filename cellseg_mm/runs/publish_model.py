@@ -137,6 +137,7 @@ def publish_model(bundle: ModelBundle, card: ModelCard, out: Path) -> ModelBundl
         state = small
     with whole_folder(out) as folder:
         save_file(state, folder / WEIGHTS_FILE, {"classes": json.dumps(bundle.classes)})
+        (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the user alone
         digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         record = {
             "format": FORMAT,
