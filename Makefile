@@ -19,7 +19,8 @@ $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt pyproject.to
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Synthetic cells -> training -> scores -> submission -> pictures, on a CPU.
+# Synthetic cells -> training -> scores -> submission -> pictures, on a CPU; then a published model on
+# real tissue (a CC0 image of NuCLS).
 demo: $(INSTALLED)
 	rm -rf data/demo-raw data/demo $(DEMO)
 	$(BIN)/python data_prep/synthesize.py data/demo-raw --images 40
@@ -28,6 +29,7 @@ demo: $(INSTALLED)
 	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS)
 	$(BIN)/python tools/test.py $(CONFIG) $(DEMO)/best_*.pth $(OPTIONS) --submission $(DEMO)/submission.zip
 	$(BIN)/python tools/validate_submission.py $(DEMO)/submission.zip data/demo-raw/test_image_name_to_ids.json
+	$(BIN)/cellseg segment docs/images/nucls.png --mpp 0.25 --out $(DEMO)/segment
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .

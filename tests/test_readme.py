@@ -16,7 +16,7 @@ from cellseg_mm.runs.run_config import load_config
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{n}.md" for n in ("configs", "reference", "distributed", "experiments")),
+    *(ROOT / "docs" / f"{n}.md" for n in ("configs", "distributed", "experiments", "models", "reference", "segment")),
 ]
 COMMANDS = [
     line

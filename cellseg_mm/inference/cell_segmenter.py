@@ -29,7 +29,7 @@ from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
 from cellseg_mm.runs.model_bundle import ModelBundle, find_model
 
-TILE, OVERLAP = 1024, 64
+TILE, OVERLAP = 1280, 64
 """Side of a tile and what tiles share, pixels of the model's scale: more than a cell's diameter."""
 
 _GPU_BATCH = 8

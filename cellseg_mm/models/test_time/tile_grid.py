@@ -37,13 +37,17 @@ class Tile:
 
 
 def tile_rows(height: int, width: int, side: int, overlap: int) -> Iterator[list[Tile]]:
-    """Cover an image with square tiles; the last one of a row or column is shifted inwards.
+    """Cover an image with as few tiles as may be, all of about the same size.
+
+    Tiles of even sizes share hardly more than they must. A last tile of full size, shifted inwards,
+    would show most of its cells a second time, at the cost of a second look and of cells that are
+    outlined so differently that both stay.
 
     Args:
         height: Image height, pixels.
         width: Image width, pixels.
-        side: Side of a tile, pixels. An axis that is shorter has one tile, as long as itself.
-        overlap: Pixels that neighbours share at least.
+        side: Most of a tile's side, pixels. An axis that is shorter has one tile.
+        overlap: Pixels that neighbours share; up to two more where sizes do not divide.
 
     Yields:
         The rows of tiles from top to bottom, each from left to right.
@@ -80,9 +84,10 @@ class _Span(NamedTuple):
 
 
 def _spans(length: int, side: int, overlap: int) -> list[_Span]:
-    last = max(length - side, 0)
-    starts = [*range(0, last, side - overlap), last]
-    ends = [min(start + side, length) for start in starts]
+    count = 1 + max(0, -((side - length) // (side - overlap)))
+    side = -(-(length + (count - 1) * overlap) // count)
+    starts = [index * (length - side) // max(count - 1, 1) for index in range(count)]
+    ends = [start + side for start in starts]
     return [
         _Span(
             start,
