@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,28 @@ from cellseg_mm.cli.main import build_parser
 from cellseg_mm.runs.run_config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [
-    ROOT / "README.md",
-    *(ROOT / "docs" / f"{n}.md" for n in ("configs", "distributed", "experiments", "models", "reference", "segment")),
-]
+GUIDES = ("configs", "distributed", "experiments", "models", "reference", "segment")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in GUIDES)]
+
+
+def commands_of(block: str) -> Iterator[str]:
+    """The lines of a shell block, with its variables put in; of a loop, the first turn."""
+    known: dict[str, str] = {}
+    for line in block.splitlines():
+        line = re.sub(r"\$(\w+)", lambda name: known[name[1]], line.strip())
+        if assigned := re.fullmatch(r"(\w+)=(\S+|\"[^\"]*\")", line):
+            known[assigned[1]] = assigned[2].strip('"')
+        elif loop := re.match(r"for (\w+) in (\S+) ", line):
+            known[loop[1]] = loop[2]
+        elif line not in ("", "done"):
+            yield line
+
+
 COMMANDS = [
     line
     for page in PAGES
     for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    for line in block.splitlines()
+    for line in commands_of(block)
 ]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 LAUNCHERS = ("python ", "torchrun ", "srun ")
