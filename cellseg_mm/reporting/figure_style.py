@@ -45,6 +45,7 @@ _STYLE: Any = {
     "savefig.facecolor": palette.PAPER,
     "text.parse_math": False,  # a class may be called "CD3$+$"
     "svg.fonttype": "none",  # text stays text: to be selected, read aloud and coloured
+    "svg.hashsalt": "cellseg-mm",  # the same figure is the same file
 }
 THEME = {
     getattr(palette, name): f"--{name.lower()}"
