@@ -74,9 +74,11 @@ def main() -> int:
         weights, chosen = zip(*attacks(Path(folder), tally, args.short), strict=True)
         start = time.monotonic()
         seconds = SHORT_SECONDS if args.short else 60 * args.minutes
-        while time.monotonic() - start < seconds:
-            rng.choices(chosen, weights)[0](rng)
-    print(tally)
+        try:
+            while time.monotonic() - start < seconds:
+                rng.choices(chosen, weights)[0](rng)
+        finally:
+            print(tally)
     print("failed" if tally.faults else "no fault", f"(seed {seed})")
     return 1 if tally.faults else 0
 

@@ -64,7 +64,7 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
 
 def cut_short(content: bytes, rng: random.Random) -> bytes:
     """The beginning, as a broken copy leaves it."""
-    return content[: rng.choice((rng.randrange(len(content)), len(content) - 1, 0, 8))]
+    return content[: rng.choice((rng.randrange(len(content) or 1), -1, 0, 8))]
 
 
 def damage_json(content: bytes, rng: random.Random) -> bytes:
@@ -81,7 +81,10 @@ def damage_json(content: bytes, rng: random.Random) -> bytes:
                 damage_bytes(content, rng),
             )
         )
-    root = json.loads(content)
+    try:
+        root = json.loads(content)
+    except ValueError:  # a log: a record a line
+        return damage_bytes(content, rng)
     for _ in range(rng.choice((1, 1, 2, 5))):
         nodes = list(_nodes(root))
         if not nodes:

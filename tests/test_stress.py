@@ -78,3 +78,9 @@ def test_damage_follows_the_seed(damage) -> None:
     found = [[damage(content, random.Random(seed)) for seed in range(50)] for _ in range(2)]
     assert found[0] == found[1]
     assert sum(damaged != content for damaged in found[0]) > 40
+
+
+def test_damage_to_what_is_no_json() -> None:
+    for content in (b"", b'{"a": 1}\n{"a": 2}\n'):
+        for seed in range(50):
+            assert isinstance(damage_json(content, random.Random(seed)), bytes)
