@@ -238,7 +238,7 @@ class DamagedInput:
 
 def read_all(path: Path) -> bytes:
     """Every pixel of an image."""
-    from cellseg_mm.inference.readers.open_image import open_image
+    from cellseg_mm.readers.open_image import open_image
 
     with open_image(path) as image:
         pixels: bytes = image.read(0, 0, image.width, image.height).numpy().tobytes()

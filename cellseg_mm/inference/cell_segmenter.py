@@ -15,9 +15,6 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
 from cellseg_mm.inference.cell_finder import CellFinder
 from cellseg_mm.inference.cell_stream import count_tiles, stream_cells
-from cellseg_mm.inference.readers.array_image import ArrayImage
-from cellseg_mm.inference.readers.image_reader import ImageReader
-from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.region_of_interest import RegionOfInterest
 from cellseg_mm.inference.results.formats import DEFAULT_FORMATS, result_cells
 from cellseg_mm.inference.results.result_cell import ResultCells
@@ -27,6 +24,9 @@ from cellseg_mm.inference.scaled_image import ScaledImage, at_mpp
 from cellseg_mm.inference.search_area import SearchArea, search_area
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
+from cellseg_mm.readers.array_image import ArrayImage
+from cellseg_mm.readers.image_reader import ImageReader
+from cellseg_mm.readers.open_image import open_image
 from cellseg_mm.runs.model_bundle import ModelBundle, find_model
 
 TILE, OVERLAP = 1280, 64

@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.image_reader import ImageReader
-from cellseg_mm.inference.readers.pixel_values import Pixels
-from cellseg_mm.inference.readers.scale import LARGEST, SMALLEST, Scale
-from cellseg_mm.inference.readers.segment_grid import SegmentGrid
+from cellseg_mm.readers.image_reader import ImageReader
+from cellseg_mm.readers.pixel_values import Pixels
+from cellseg_mm.readers.scale import LARGEST, SMALLEST, Scale
+from cellseg_mm.readers.segment_grid import SegmentGrid
 
 _BLOCK = 512
 """Side of a block of a view, pixels."""

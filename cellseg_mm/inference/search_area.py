@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.region_of_interest import RegionOfInterest, read_region_of_interest
 from cellseg_mm.inference.tissue import find_tissue
 from cellseg_mm.models.test_time.seams import DetectedCell
+from cellseg_mm.readers.image_reader import ImageReader
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.scaled_image import ScaledImage
+from cellseg_mm.readers.image_reader import ImageReader
 
 SMALL = 4_000_000
 """Pixels of an image that is searched as a whole."""

@@ -18,8 +18,8 @@ from scipy import ndimage
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.inference import scaled_image
-from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.scaled_image import ScaledImage, at_mpp
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.tissue import Tissue, find_tissue
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 

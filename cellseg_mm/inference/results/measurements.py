@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.results.polygon import polygon
 from cellseg_mm.inference.results.result_cell import ResultCell, ResultCells, Row
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
+from cellseg_mm.readers.image_reader import ImageReader
 from cellseg_mm.visualization.outlines import outline
 
 _BLOCK = 512

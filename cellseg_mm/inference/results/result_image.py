@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.inference.readers.image_reader import ImageReader
 from cellseg_mm.inference.scaled_image import ScaledImage
+from cellseg_mm.readers.image_reader import ImageReader
 
 LONGEST_SIDE = 4000
 """Of larger images there is a thumbnail of this, pixels."""

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cellseg_mm.inference.readers.array_image import ArrayImage
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import FoundCells
+from cellseg_mm.readers.array_image import ArrayImage
 
 CLASSES = ("lymphocyte", "epithelial", "other")
 

@@ -17,7 +17,6 @@ import shapely
 import tifffile
 from PIL import Image
 
-from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.results import measurements, roi_file
 from cellseg_mm.inference.results.formats import (
     DEFAULT_FORMATS,
@@ -29,6 +28,7 @@ from cellseg_mm.inference.results.formats import (
 from cellseg_mm.inference.results.result_image import ResultImage
 from cellseg_mm.inference.results.segmented_image import SegmentedImage
 from cellseg_mm.models.test_time.tiles import FoundCells
+from cellseg_mm.readers.open_image import open_image
 
 HEIGHT, WIDTH = 700, 900
 

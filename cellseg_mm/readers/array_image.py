@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.image_reader import ImageReader, Level
-from cellseg_mm.inference.readers.pixel_values import Pixels
+from cellseg_mm.readers.image_reader import ImageReader, Level
+from cellseg_mm.readers.pixel_values import Pixels
 
 
 class ArrayImage(ImageReader):

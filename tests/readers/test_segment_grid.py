@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellseg_mm.inference.readers import segment_grid
-from cellseg_mm.inference.readers.pixel_values import Pixels
-from cellseg_mm.inference.readers.segment_grid import SegmentGrid
+from cellseg_mm.readers import segment_grid
+from cellseg_mm.readers.pixel_values import Pixels
+from cellseg_mm.readers.segment_grid import SegmentGrid
 
 
 def test_only_touched_segments_are_decoded_and_few_are_kept(

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 Check = Callable[..., list[str]]
@@ -195,7 +195,7 @@ def test_monusac_slides_give_their_tissue_and_not_the_photo_of_the_slide(
     tissue = tifffile.imread(path, key=0)
     for reader in ("OpenSlide", "tifffile"):
         if reader == "tifffile":
-            vendor = "cellseg_mm.inference.readers.open_image.vendor_of"
+            vendor = "cellseg_mm.readers.open_image.vendor_of"
             monkeypatch.setattr(vendor, lambda path: None)
         with open_image(path) as image:
             assert (image.width, image.height) == size

@@ -9,12 +9,12 @@ from pathlib import Path
 import tifffile
 
 from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.inference.readers.image_reader import ImageReader, one_line
-from cellseg_mm.inference.readers.oriented_image import OrientedImage
-from cellseg_mm.inference.readers.slide_image import SlideImage, vendor_of
-from cellseg_mm.inference.readers.tiff_image import TiffImage
-from cellseg_mm.inference.readers.tiff_layout import find_layout
-from cellseg_mm.inference.readers.whole_image import WholeImage, decoder_of
+from cellseg_mm.readers.image_reader import ImageReader, one_line
+from cellseg_mm.readers.oriented_image import OrientedImage
+from cellseg_mm.readers.slide_image import SlideImage, vendor_of
+from cellseg_mm.readers.tiff_image import TiffImage
+from cellseg_mm.readers.tiff_layout import find_layout
+from cellseg_mm.readers.whole_image import WholeImage, decoder_of
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

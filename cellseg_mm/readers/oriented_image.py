@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cellseg_mm.inference.readers.image_reader import ImageReader, Level
+from cellseg_mm.readers.image_reader import ImageReader, Level
 
 ORIENTATION_TAG = 274
 """Of EXIF and of TIFF: 1 is upright, 2 to 8 are the other ways to turn and mirror."""

@@ -15,8 +15,8 @@ import tifffile
 from PIL import Image
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.open_image import open_image
 from cellseg_mm.inference.scaled_image import at_mpp
+from cellseg_mm.readers.open_image import open_image
 
 SEEDS = 20
 Pixels = npt.NDArray[np.uint8]

@@ -20,7 +20,7 @@ class Level(NamedTuple):
 
 
 class ImageReader(ABC):
-    """An open image; :func:`cellseg_mm.inference.readers.open_image.open_image` makes one.
+    """An open image; :func:`cellseg_mm.readers.open_image.open_image` makes one.
 
     Several threads may read at a time; they take turns.
 

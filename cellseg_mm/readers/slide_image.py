@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers import scale
-from cellseg_mm.inference.readers.image_reader import ImageReader, Level
-from cellseg_mm.inference.readers.pixel_values import Pixels, over_white
-from cellseg_mm.inference.readers.segment_grid import SegmentGrid
+from cellseg_mm.readers import scale
+from cellseg_mm.readers.image_reader import ImageReader, Level
+from cellseg_mm.readers.pixel_values import Pixels, over_white
+from cellseg_mm.readers.segment_grid import SegmentGrid
 
 _BLOCK = 1024
 

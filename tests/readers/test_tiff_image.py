@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.image_reader import ImageReader
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers.image_reader import ImageReader
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 Check = Callable[..., list[str]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cellseg_mm.inference.readers.pixel_values import Pixels
+from cellseg_mm.readers.pixel_values import Pixels
 
 CACHED_BYTES = 256 << 20
 """Most decoded segments that are kept; one row of tiles of a slide of 20,000 pixels needs 94 MB."""

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers import whole_image
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers import whole_image
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 Check = Callable[..., list[str]]

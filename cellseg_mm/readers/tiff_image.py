@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.image_reader import ImageReader, Level
-from cellseg_mm.inference.readers.pixel_values import Pixels, ToRgb, depth_of, scaling
-from cellseg_mm.inference.readers.tiff_layout import TiffLayout
-from cellseg_mm.inference.readers.tiff_plane import JPEG, TiffPlane
+from cellseg_mm.readers.image_reader import ImageReader, Level
+from cellseg_mm.readers.pixel_values import Pixels, ToRgb, depth_of, scaling
+from cellseg_mm.readers.tiff_layout import TiffLayout
+from cellseg_mm.readers.tiff_plane import JPEG, TiffPlane
 
 _RGB = tifffile.PHOTOMETRIC.RGB
 _YCBCR = tifffile.PHOTOMETRIC.YCBCR

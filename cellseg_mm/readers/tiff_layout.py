@@ -11,8 +11,8 @@ from typing import Any
 import tifffile
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers import scale
-from cellseg_mm.inference.readers.oriented_image import ORIENTATION_TAG
+from cellseg_mm.readers import scale
+from cellseg_mm.readers.oriented_image import ORIENTATION_TAG
 
 _SIDE_PICTURE = re.compile(r"\b(label|macro|thumbnail|overview)\b", re.IGNORECASE)
 """Names of the pictures that scanners add: the slide's label, a photo of the slide, a preview."""

@@ -15,10 +15,10 @@ import tifffile
 import torch
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers import slide_image
-from cellseg_mm.inference.readers.image_reader import ImageReader
-from cellseg_mm.inference.readers.open_image import open_image
-from cellseg_mm.inference.readers.slide_image import SlideImage, vendor_of
+from cellseg_mm.readers import slide_image
+from cellseg_mm.readers.image_reader import ImageReader
+from cellseg_mm.readers.open_image import open_image
+from cellseg_mm.readers.slide_image import SlideImage, vendor_of
 
 Pixels = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 403, 302
@@ -144,7 +144,7 @@ def test_openslide_is_loaded_for_slides_only(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     code = (
         "import sys; from pathlib import Path\n"
-        "from cellseg_mm.inference.readers.open_image import open_image\n"
+        "from cellseg_mm.readers.open_image import open_image\n"
         f"with open_image(Path({str(tmp_path / 'a.png')!r})): pass\n"
         "assert 'openslide' not in sys.modules"
     )

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers.open_image import open_image
 
 RGB = np.zeros((64, 96, 3), np.uint8)
 TILED: dict[str, Any] = {"photometric": "rgb", "tile": (32, 32)}

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 

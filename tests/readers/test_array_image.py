@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellseg_mm.inference.readers.array_image import ArrayImage
+from cellseg_mm.readers.array_image import ArrayImage
 
 
 def test_regions_of_an_array() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cellseg_mm.inference.readers.image_reader import ImageReader
-from cellseg_mm.inference.readers.open_image import open_image
+from cellseg_mm.readers.image_reader import ImageReader
+from cellseg_mm.readers.open_image import open_image
 
 Pixels = npt.NDArray[np.uint8]
 REGIONS = [(0, 0, 150, 100), (0, 0, 1, 1), (40, 33, 97, 81), (149, 99, 150, 100), (16, 32, 32, 64)]

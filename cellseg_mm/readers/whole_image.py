@@ -12,10 +12,10 @@ from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, WebP
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers import scale
-from cellseg_mm.inference.readers.image_reader import ImageReader, Level, one_line
-from cellseg_mm.inference.readers.oriented_image import ORIENTATION_TAG
-from cellseg_mm.inference.readers.pixel_values import Pixels, depth_of, over_white, scaling
+from cellseg_mm.readers import scale
+from cellseg_mm.readers.image_reader import ImageReader, Level, one_line
+from cellseg_mm.readers.oriented_image import ORIENTATION_TAG
+from cellseg_mm.readers.pixel_values import Pixels, depth_of, over_white, scaling
 
 MAX_PIXELS = 500_000_000
 """More are refused before they are decoded: at 7 bytes a pixel, 3.5 GB."""

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import tifffile
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.readers.image_reader import one_line
-from cellseg_mm.inference.readers.pixel_values import Pixels, ToRgb
-from cellseg_mm.inference.readers.segment_grid import SegmentGrid
+from cellseg_mm.readers.image_reader import one_line
+from cellseg_mm.readers.pixel_values import Pixels, ToRgb
+from cellseg_mm.readers.segment_grid import SegmentGrid
 
 MAX_SEGMENT_BYTES = 2 << 30
 """Most that one segment may take when it is decoded; a file of a few bytes can claim anything."""
