@@ -108,7 +108,7 @@ class DamagedInput:
         """An image or an XML of a MoNuSAC download."""
         source = self._fresh(self._material.monusac)
         damage_one_of(source, rng.choice(("*/*.xml", "*/*.xml", "*/*.tif")), rng)
-        outcome = run_tool("data_prep/convert_monusac.py", source, self._out / "raw")
+        outcome = run_tool("data_prep/convert.py", "monusac", source, self._out / "raw")
         self._judge("MoNuSAC download", outcome, ["raw"])
 
     def image(self, rng: random.Random) -> None:

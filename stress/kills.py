@@ -56,7 +56,7 @@ def light_jobs(material: Material) -> dict[str, Job]:
                          "--val-fraction", 0.5),
         ),
         "convert": Job(
-            "data_prep/convert_monusac.py", lambda out: (material.monusac, out / "converted")
+            "data_prep/convert.py", lambda out: ("monusac", material.monusac, out / "converted")
         ),
         "analyze": Job(
             "tools/analyze_dataset.py", lambda out: (material.cell, "--out", out / "analysis")

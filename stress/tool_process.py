@@ -53,7 +53,8 @@ def import_libraries() -> None:
     import cellseg_mm.inference.batch.segment_batch
     import cellseg_mm.inference.cell_segmenter
     import cellseg_mm.inference.ensemble
-    import cellseg_mm.preparation.monusac_download
+    import cellseg_mm.preparation.convert_dataset
+    import cellseg_mm.preparation.formats.monusac
     import cellseg_mm.preparation.prepare_dataset
     import cellseg_mm.preparation.synthetic_cells
     import cellseg_mm.register

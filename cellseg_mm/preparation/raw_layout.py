@@ -6,6 +6,7 @@
     RAW/test_release/<name>.tif                            optional
     RAW/test_image_name_to_ids.json                        [{file_name, id, height, width}, …]
     RAW/test_gt/<name>/class1.tif … classC.tif             optional truth of the test images
+    RAW/dataset.json                                       optional; see :mod:`.raw_facts`
 
 Only names are looked at here; :mod:`cellseg_mm.preparation.raw_reader` opens the files.
 """
@@ -225,7 +226,7 @@ def _read_test_ids(
             problem(f"entry {index} ({file_name!r}) has no integer height and width", form)
             continue
         name = _composed(file_name.removesuffix(".tif"))
-        if not file_name.endswith(".tif") or not _is_safe(name):
+        if not file_name.endswith(".tif") or not is_safe_name(name):
             problem(
                 f"entry {index} has the file name {file_name!r}",
                 "name the file as it lies in test_release/, without a folder, ending in .tif",
@@ -278,7 +279,7 @@ def _check_names(dataset: RawDataset) -> None:
     same: dict[str, list[RawImage]] = defaultdict(list)
     for image in dataset.images:
         place = image.image_path.parent if image.part == "train" else image.image_path
-        if not _is_safe(image.name):
+        if not is_safe_name(image.name):
             dataset.refuse(
                 place,
                 f"the name {image.name!r} is not safe as a file name everywhere",
@@ -305,7 +306,8 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _is_safe(name: str) -> bool:
+def is_safe_name(name: str) -> bool:
+    """Whether an image's name can be a file's name on any system."""
     return bool(_SAFE_NAME.fullmatch(name)) and len(name.encode()) <= _LONGEST_NAME
 
 

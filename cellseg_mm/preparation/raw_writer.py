@@ -24,6 +24,8 @@ from cellseg_mm.errors import UserError
 # libtiff's default strip holds about this much; OpenCV, and so the genuine files, keep to it.
 _STRIP_BYTES = 8192
 
+LabelMap = npt.NDArray[np.integer]
+
 
 def _rows_per_strip(row_bytes: int) -> int:
     return max(1, _STRIP_BYTES // row_bytes)
@@ -58,22 +60,27 @@ def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
     )
 
 
-def write_class_masks(folder: Path, label_maps: Iterable[npt.NDArray[np.integer]]) -> None:
+def write_class_masks(
+    folder: Path, label_maps: Iterable[LabelMap | None], compact: bool = False
+) -> None:
     """Write `class1.tif`, `class2.tif`, … and leave out the classes without a pixel.
 
     Args:
         folder: Existing folder.
-        label_maps: One (H, W) map of instance ids a class, in class order; 0 = background.
+        label_maps: One (H, W) map of instance ids a class, in class order; 0 = background. None is
+            a class without a pixel.
+        compact: Compressed 32-bit ids in place of the task's float64, for large images.
     """
     for number, label_map in enumerate(label_maps, start=1):
-        if not label_map.any():
+        if label_map is None or not label_map.any():
             continue
         tifffile.imwrite(
             folder / f"class{number}.tif",
-            label_map.astype(np.float64),
+            label_map.astype(np.uint32 if compact else np.float64, copy=False),
             byteorder="<",
             photometric="minisblack",
-            rowsperstrip=_rows_per_strip(8 * label_map.shape[1]),
+            compression="zlib" if compact else None,
+            rowsperstrip=64 if compact else _rows_per_strip(8 * label_map.shape[1]),
             metadata=None,
             software=False,
         )
@@ -84,10 +91,12 @@ class RawDatasetWriter:
 
     Args:
         root: Existing, empty folder.
+        compact: See :func:`write_class_masks`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, compact: bool = False) -> None:
         self._root = root
+        self._compact = compact
         self._test_images: list[dict[str, str | int]] = []
         for split in ("train", "test_release"):
             (root / split).mkdir()
@@ -96,25 +105,25 @@ class RawDatasetWriter:
         self,
         image_id: str,
         rgb: npt.NDArray[np.uint8],
-        label_maps: Iterable[npt.NDArray[np.integer]],
+        label_maps: Iterable[LabelMap | None],
     ) -> None:
         """Write a training image (H, W, 3) and its maps of instance ids, one (H, W) a class."""
         folder = self._root / "train" / image_id
         folder.mkdir()
         write_image(folder / "image.tif", rgb)
-        write_class_masks(folder, label_maps)
+        write_class_masks(folder, label_maps, self._compact)
 
     def add_test(
         self,
         image_id: str,
         rgb: npt.NDArray[np.uint8],
-        label_maps: Iterable[npt.NDArray[np.integer]],
+        label_maps: Iterable[LabelMap | None],
     ) -> None:
         """Write a test image and, apart from it, its truth; its number is the next one."""
         write_image(self._root / "test_release" / f"{image_id}.tif", rgb)
         truth = self._root / "test_gt" / image_id
         truth.mkdir(parents=True)
-        write_class_masks(truth, label_maps)
+        write_class_masks(truth, label_maps, self._compact)
         height, width, _ = rgb.shape
         self._test_images.append(
             {

@@ -21,7 +21,7 @@ XML = """<Annotations>
 
 @pytest.fixture
 def run(run_python):
-    return partial(run_python, "data_prep/convert_monusac.py", timeout=60)
+    return partial(run_python, "data_prep/convert.py", "monusac", timeout=60)
 
 
 def _add(folder: Path, stem: str, suffix: str, pixels: np.ndarray) -> None:
@@ -53,6 +53,7 @@ def test_both_parts(run, tmp_path: Path) -> None:
         "test_release/flat.tif",
         "test_gt/flat/class2.tif",
         "test_image_name_to_ids.json",
+        "dataset.json",
     }
     for image in (*out.glob("train/*/image.tif"), out / "test_release" / "flat.tif"):
         assert tifffile.imread(image)[0, 0].tolist() == [50, 100, 200, 255]
@@ -75,7 +76,7 @@ def test_all_bad_files_are_reported_and_nothing_is_written(run, tmp_path: Path) 
     for name in ("good", "cut", "grey", "entity", "alone", "widow"):
         _add(source, name, ".svs", _pixels((200, 100, 50)))
     (source / "cut.svs").write_bytes((source / "cut.svs").read_bytes()[:100])
-    tifffile.imwrite(source / "grey.svs", np.zeros((8, 10), np.uint16))
+    tifffile.imwrite(source / "grey.svs", np.zeros((8, 10), np.complex64))
     (source / "grey.xml").write_text("<Annotations>")
     (source / "entity.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><Annotations/>')
     (source / "alone.xml").unlink()
@@ -130,3 +131,34 @@ def test_official_files(run, tmp_path: Path, shared_data: Path) -> None:
             if expected.any():
                 np.testing.assert_array_equal(tifffile.imread(path), expected)
         assert count == {"A9K0_2": 314, "A9K0_3": 5}[stem]
+
+
+def test_ids_count_over_the_classes_and_ambiguous_regions_take_one(tmp_path: Path, run) -> None:
+    """By the rules of MoNuSAC's own code; see the format's docstring."""
+    square = [(2, 1), (5, 1), (5, 3), (2, 3)]
+    regions = [
+        ("Epithelial", [(50, 50), (60, 50), (60, 60)]),  # outside the image: takes an id
+        ("Epithelial", [(1, 1), (4, 4)]),  # encloses nothing: takes none
+        ("Ambiguous", square),
+        ("Epithelial", square),
+        ("Epithelial", [(4, 1), (6, 1), (6, 3), (4, 3)]),
+        ("Macrophage", square),
+    ]
+    _add(tmp_path / "src", "a", ".svs", _pixels((200, 100, 50)))
+    body = "".join(
+        f'<Annotation><Attributes><Attribute Name="{name}"/></Attributes><Regions><Region>'
+        + "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in points)
+        + "</Region></Regions></Annotation>"
+        for name, points in regions
+    )
+    (tmp_path / "src" / "a.xml").write_text(f"<Annotations>{body}</Annotations>")
+    done = run(tmp_path / "src", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "out" / "train" / "a"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "class1.tif",
+        "class4.tif",
+        "image.tif",
+    ]
+    assert tifffile.imread(folder / "class1.tif")[2].tolist() == [0, 0, 3, 3, 4, 4, 4, 0, 0, 0]
+    assert tifffile.imread(folder / "class4.tif")[2].tolist() == [0, 0, 5, 5, 5, 5, 0, 0, 0, 0]

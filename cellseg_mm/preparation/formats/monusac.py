@@ -1,25 +1,67 @@
-"""Finds and reads the images of an official MoNuSAC download.
+"""The official MoNuSAC download.
 
-The download has a folder for each patient; an image lies there as `.svs` or `.tif`, or both, with
-its annotation in an `.xml` file of the same name.
+It has a folder for each patient; an image lies there as `.svs` or `.tif`, or both, with its
+annotation in an `.xml` file of the same name. Images that lie in the download's folder itself are
+taken, too.
+
+Masks follow the rules by which MoNuSAC's own code makes its "n-ary" masks, from which the task's
+masks come, down to their ids: ids count the regions of the whole file, in file order, over the
+classes; the "ambiguous" regions of the test part belong to no class, take an id and are not
+painted, and regions with fewer than three vertices enclose nothing and take no id (MoNuSAC's code
+stops at them, so no rule is given).
+
+Verma et al., "MoNuSAC2020: A Multi-Organ Nuclei Segmentation and Classification Challenge", IEEE
+Transactions on Medical Imaging 40(12), 2021.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import tifffile
-
-from cellseg_mm.errors import UserError
+from cellseg_mm.preparation.formats.annotated_image import (
+    AnnotatedImage,
+    Cell,
+    FilledRegion,
+    ReadOptions,
+)
+from cellseg_mm.preparation.formats.imagescope_xml import read_regions
 from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.problems import BadFileError, Problem
 
-# The largest region of MoNuSAC has 3 megapixels. Far beyond it, a header is broken or a whole slide
-# has come in, and decoding it would only fill the memory.
-_MAX_PIXELS = 100_000_000
+OPTIONS = ("tif_order",)
+CLASSES = ("epithelial", "lymphocyte", "neutrophil", "macrophage")
+AMBIGUOUS = "ambiguous"
+
+
+def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Problem]:
+    """Read the images of a download; see :mod:`~cellseg_mm.preparation.formats.registry`.
+
+    MoNuSAC distributes `.tif` files with red and blue swapped (its code writes RGBA arrays with
+    OpenCV, which takes them for BGRA), unless `options.tif_order` is "rgb"; `.svs` files are RGB.
+    """
+    images, problems = find_images(source)
+    yield from problems
+    for item in images:
+        try:
+            regions = read_regions(item.annotation, (*CLASSES, AMBIGUOUS))
+        except BadFileError as error:
+            yield error.problem
+            # The image is still looked at, so that all that is wrong is told at once.
+            regions = []
+        yield AnnotatedImage(
+            name=item.image_id,
+            source=item.annotation,
+            pixels=item.image,
+            cells=[
+                Cell(None if label == AMBIGUOUS else label, FilledRegion(vertices))
+                for label, vertices in regions
+                if len(vertices) > 2
+            ],
+            patient=patient_of(item.image_id),
+            swapped=item.image.suffix.lower() == ".tif" and options.tif_order != "rgb",
+        )
 
 
 class MonusacImage(NamedTuple):
@@ -90,33 +132,3 @@ def find_images(source: Path) -> tuple[list[MonusacImage], list[Problem]]:
             Problem(source, "it holds no .svs, .tif or .xml file", "name the unpacked download")
         )
     return [found[image_id] for image_id in sorted(found)], problems
-
-
-def read_image(path: Path, tif_order: str = "bgr") -> npt.NDArray[np.uint8]:
-    """Read the first level of an image in true colour.
-
-    Args:
-        path: `.svs` file, which is always RGB, or `.tif` file.
-        tif_order: "bgr" for `.tif` files with red and blue swapped, as MoNuSAC distributes them
-            (its code writes RGBA arrays with OpenCV, which takes them for BGRA), or "rgb".
-
-    Returns:
-        (H, W, 3) uint8, red first.
-
-    Raises:
-        BadFileError: Not a TIFF, or not an 8-bit colour image of a sensible size.
-    """
-    try:
-        with tifffile.TiffFile(path) as tif:
-            page = tif.pages[0]
-            shape, dtype = page.shape, page.dtype
-            if len(shape) != 3 or shape[2] not in (3, 4) or dtype != np.uint8:
-                raise UserError(f"holds {dtype} of shape {shape}, not 8-bit colour")
-            if shape[0] * shape[1] > _MAX_PIXELS:
-                raise UserError(f"is {shape[1]}×{shape[0]} pixels, too large for MoNuSAC")
-            pixels = page.asarray()
-    except (OSError, ValueError, RuntimeError, IndexError, KeyError, MemoryError) as error:
-        # tifffile and imagecodecs derive their errors from ValueError and RuntimeError.
-        raise BadFileError(path, f"not a readable image ({error})", "download it again") from error
-    swapped = path.suffix.lower() != ".svs" and tif_order == "bgr"
-    return np.ascontiguousarray(pixels[..., 2::-1] if swapped else pixels[..., :3])

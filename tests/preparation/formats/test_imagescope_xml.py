@@ -2,64 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from cellseg_mm.preparation.monusac_xml import AMBIGUOUS, Region, paint_regions, read_regions
+from cellseg_mm.preparation.formats.imagescope_xml import read_regions
 from cellseg_mm.preparation.problems import BadFileError
 
-SQUARE = [(2, 1), (5, 1), (5, 3), (2, 3)]
-
-
-def _region(label: str, *points: tuple[float, float]) -> Region:
-    return Region(label, np.array(points, np.float64).reshape(-1, 2))
-
-
-def test_x_is_the_column_and_the_outline_belongs_to_the_cell() -> None:
-    maps = paint_regions([_region("lymphocyte", *SQUARE)], 6, 8)
-    expected = np.zeros((6, 8), int)
-    expected[1:4, 2:6] = 1
-    np.testing.assert_array_equal(maps[1], expected)
-    assert not maps[[0, 2, 3]].any()
-
-
-def test_regions_are_cut_at_the_border() -> None:
-    maps = paint_regions([_region("neutrophil", (-3, -3), (1, -3), (1, 9), (-3, 9))], 4, 5)
-    np.testing.assert_array_equal(maps[2], [[1, 1, 0, 0, 0]] * 4)
-
-
-def test_ids_count_over_the_classes_and_later_paints_over_earlier() -> None:
-    maps = paint_regions(
-        [
-            _region("epithelial", *SQUARE),
-            _region("epithelial", (4, 1), (6, 1), (6, 3), (4, 3)),
-            _region("macrophage", *SQUARE),
-        ],
-        6,
-        8,
-    )
-    assert maps[0, 2].tolist() == [0, 0, 1, 1, 2, 2, 2, 0]
-    assert maps[3, 2].tolist() == [0, 0, 3, 3, 3, 3, 0, 0]
-
-
-def test_ambiguous_regions_take_an_id_and_no_pixel() -> None:
-    maps = paint_regions([_region(AMBIGUOUS, *SQUARE), _region("epithelial", *SQUARE)], 6, 8)
-    assert np.unique(maps).tolist() == [0, 2]
-    assert not maps[1:].any()
-
-
-def test_a_region_outside_the_image_takes_an_id_and_one_of_two_points_does_not() -> None:
-    maps = paint_regions(
-        [
-            _region("epithelial", (50, 50), (60, 50), (60, 60)),
-            _region("epithelial", (1, 1), (4, 4)),
-            _region("epithelial"),
-            _region("epithelial", *SQUARE),
-        ],
-        6,
-        8,
-    )
-    assert np.unique(maps).tolist() == [0, 2]
+CLASSES = ("epithelial", "neutrophil", "ambiguous")
 
 
 def _write(path: Path, body: str, head: str = "") -> Path:
@@ -91,7 +39,7 @@ def test_regions_come_in_file_order(tmp_path: Path) -> None:
         + _annotation("Epithelial", "")
         + _annotation("Ambiguous", _outline((7, 8)) + _outline()),
     )
-    regions = read_regions(path)
+    regions = read_regions(path, CLASSES)
     assert [region.label for region in regions] == ["neutrophil", "ambiguous", "ambiguous"]
     assert regions[0].vertices.tolist() == [[1, 2], [3.5, 4], [5, 6]]
     assert [len(region.vertices) for region in regions] == [3, 1, 0]
@@ -113,7 +61,7 @@ def test_regions_come_in_file_order(tmp_path: Path) -> None:
 def test_bad_files_are_named(tmp_path: Path, body: str, head: str, message: str) -> None:
     path = _write(tmp_path / "a.xml", body, head)
     with pytest.raises(BadFileError, match=message) as caught:
-        read_regions(path)
+        read_regions(path, CLASSES)
     assert str(path) in str(caught.value)
 
 
@@ -121,11 +69,11 @@ def test_another_kind_of_xml_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_text("<html></html>")
     with pytest.raises(BadFileError, match="begins with <html>"):
-        read_regions(path)
+        read_regions(path, CLASSES)
 
 
 def test_entities_are_refused_before_they_are_expanded(tmp_path: Path) -> None:
     laughs = "".join(f'<!ENTITY l{i + 1} "{f"&l{i};" * 10}">' for i in range(12))
     head = f'<!DOCTYPE lolz [<!ENTITY l0 "lol">{laughs}]>'
     with pytest.raises(BadFileError, match="DOCTYPE"):
-        read_regions(_write(tmp_path / "a.xml", "&l12;", head))
+        read_regions(_write(tmp_path / "a.xml", "&l12;", head), CLASSES)

@@ -1,0 +1,218 @@
+"""From any format to the raw layout: read every image, write all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.files.whole_folder import whole_folder
+from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell, ReadOptions
+from cellseg_mm.preparation.formats.cell_masks import masks_of_cells, paint
+from cellseg_mm.preparation.formats.registry import format_module
+from cellseg_mm.preparation.problems import BadFileError, InputError, Problem
+from cellseg_mm.preparation.raw_facts import ImageFacts, RawFacts
+from cellseg_mm.preparation.raw_layout import is_safe_name
+from cellseg_mm.preparation.raw_reader import LARGEST_SIDE
+from cellseg_mm.preparation.raw_writer import RawDatasetWriter
+from cellseg_mm.readers.open_image import open_image
+from cellseg_mm.structures.mask_runs import MaskRuns
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What to convert.
+
+    Attributes:
+        format: A name of :data:`~cellseg_mm.preparation.formats.registry.FORMATS`.
+        source: File or folder of the training part, or of everything.
+        out: Folder to make; absent or empty.
+        test: File or folder of the test part, or None.
+        classes: Names to take, in the order of the class files; cells of other classes are left
+            out. None: the format's own, or all that occur, by name.
+        mpp: µm per pixel of all images; None: what the files say.
+        read: What the format's reader is told.
+    """
+
+    format: str
+    source: Path
+    out: Path
+    test: Path | None = None
+    classes: tuple[str, ...] | None = None
+    mpp: float | None = None
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass
+class Conversion:
+    """What was written.
+
+    Attributes:
+        images: Number of images of each part.
+        cells: Number of cells of each class that have a pixel.
+        left_out: Number of cells of each class that was not asked for, "" for those of none.
+    """
+
+    images: Counter[str] = field(default_factory=Counter)
+    cells: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def convert_dataset(options: ConvertOptions) -> Conversion:
+    """Convert a data set, whole or not at all.
+
+    Raises:
+        InputError: Files cannot be used; every one is named.
+        UserError: `out` is not absent or empty, or an option does not fit the format.
+    """
+    module = format_module(options.format)
+    _check_options(options, module.OPTIONS)
+    classes = options.classes or getattr(module, "CLASSES", None)
+    problems: list[Problem] = []
+    with whole_folder(options.out) as scratch:
+        writer = _Writer(scratch, classes, options.mpp)
+        for image in _images(options):
+            if isinstance(image, Problem):
+                problems.append(image)
+                continue
+            try:
+                writer.add(image, write=not problems)
+            except BadFileError as error:
+                problems.append(error.problem)
+        if not problems and not sum(writer.conversion.images.values()):
+            problems.append(Problem(options.source, "it holds no image", "name the data set"))
+        if problems:
+            raise InputError(*problems)
+        writer.finish()
+    return writer.conversion
+
+
+def _check_options(options: ConvertOptions, honoured: Sequence[str]) -> None:
+    for option in dataclasses.fields(ReadOptions):
+        if getattr(options.read, option.name) is not None and option.name not in honoured:
+            flag = option.name.replace("_", "-")
+            raise UserError(f"--{flag} means nothing for {options.format}: leave it out.")
+    if options.mpp is not None and not 0.01 <= options.mpp <= 100:
+        raise UserError(f"--mpp is {options.mpp}: give µm per pixel, such as 0.25.")
+    if options.classes is not None and len(set(options.classes)) < len(options.classes):
+        raise UserError(f"--classes is {','.join(options.classes)!r}: give distinct names.")
+
+
+def _images(options: ConvertOptions) -> Iterator[AnnotatedImage | Problem]:
+    module = format_module(options.format)
+    yield from module.read(options.source, options.read)
+    if options.test is not None:
+        for image in module.read(options.test, options.read):
+            yield image if isinstance(image, Problem) else dataclasses.replace(image, part="test")
+
+
+class _Writer:
+    """Writes annotated images to a raw folder.
+
+    Classes that nobody has named get numbers as they come, and their order at the end.
+    """
+
+    def __init__(self, folder: Path, classes: tuple[str, ...] | None, mpp: float | None) -> None:
+        self.conversion = Conversion()
+        self._folder = folder
+        self._raw = RawDatasetWriter(folder, compact=True)
+        self._fixed = classes is not None
+        self._classes = list(classes or ())
+        self._mpp = mpp
+        self._facts: dict[str, ImageFacts] = {}
+        self._sources: dict[str, Path] = {}
+
+    def add(self, image: AnnotatedImage, write: bool) -> None:
+        """Check an image and write it.
+
+        Raises:
+            BadFileError: It cannot be used.
+        """
+        self._check_name(image)
+        rgb, mpp = _read_pixels(image)
+        height, width, _ = rgb.shape
+        if image.size not in (None, (height, width)):
+            raise BadFileError(
+                image.source,
+                "it says that the image {} is {} × {} pixels (height × width), but it is "
+                "{} × {}".format(image.name, *image.size, height, width),
+                "give the image that was annotated",
+            )
+        if not write:
+            return
+        masks = masks_of_cells(image.cells, height, width)
+        numbers = self._numbers_by_class(image.cells, masks)
+        label_maps = (
+            paint(masks, numbers[name]) if name in numbers else None for name in self._classes
+        )
+        add = self._raw.add_test if image.part == "test" else self._raw.add_train
+        add(image.name, rgb, label_maps)
+        self._facts[image.name] = ImageFacts(image.patient, self._mpp or image.mpp or mpp)
+        self.conversion.images[image.part] += 1
+
+    def _check_name(self, image: AnnotatedImage) -> None:
+        if not is_safe_name(image.name):
+            what = f"the image's name {image.name!r} is not safe as a file name everywhere"
+            raise BadFileError(image.source, what, "rename the image")
+        other = self._sources.setdefault(image.name.casefold(), image.source)
+        if other is not image.source:
+            what = f"its image has the name of that of {other}, {image.name}"
+            raise BadFileError(image.source, what, "rename or remove one of them")
+
+    def _numbers_by_class(self, cells: Sequence[Cell], masks: MaskRuns) -> dict[str, list[int]]:
+        numbers: dict[str, list[int]] = {}
+        for number, (cell, area) in enumerate(zip(cells, masks.areas.tolist(), strict=True)):
+            name = cell.class_name
+            if name is not None and name not in self._classes and not self._fixed:
+                self._classes.append(name)
+            if name is None or name not in self._classes:
+                self.conversion.left_out[name or ""] += 1
+            elif area:
+                numbers.setdefault(name, []).append(number)
+                self.conversion.cells[name] += 1
+        return numbers
+
+    def finish(self) -> None:
+        """Write what concerns all images."""
+        classes = self._classes if self._fixed else sorted(self._classes)
+        if classes != self._classes:
+            self._renumber({n: classes.index(c) + 1 for n, c in enumerate(self._classes, 1)})
+        self._raw.finish()
+        RawFacts(tuple(classes), "bgr", self._facts).write(self._folder)
+
+    def _renumber(self, new: dict[int, int]) -> None:
+        for folder in (*self._folder.glob("train/*"), *self._folder.glob("test_gt/*")):
+            found = [(n, folder / f"class{n}.tif") for n in new]
+            moved = [
+                (n, path.rename(path.with_suffix(".moved"))) for n, path in found if path.exists()
+            ]
+            for number, path in moved:
+                path.rename(folder / f"class{new[number]}.tif")
+
+
+def _read_pixels(image: AnnotatedImage) -> tuple[npt.NDArray[np.uint8], float | None]:
+    """The pixels, and µm per pixel where the file tells."""
+    if not isinstance(image.pixels, Path):
+        return image.pixels(), None
+    path = image.pixels
+    try:
+        with open_image(path, "bgr" if image.swapped else "rgb") as file:
+            if max(file.height, file.width) > LARGEST_SIDE:
+                what = f"it is {file.height} × {file.width} pixels (height × width)"
+                remedy = f"cut it into images of at most {LARGEST_SIDE} pixels a side"
+                raise BadFileError(path, what, remedy)
+            pixels = file.read(0, 0, file.width, file.height)
+            mpp = None if file.mpp is None else (file.mpp[0] * file.mpp[1]) ** 0.5
+    except BadFileError:
+        raise
+    except UserError as error:
+        what, _, remedy = str(error).removeprefix(f"The image {path} ").rstrip(".").partition(": ")
+        what = what.removeprefix(f"{path} ")
+        raise BadFileError(path, what, remedy or "add the image") from error
+    return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()), mpp

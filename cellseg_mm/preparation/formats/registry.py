@@ -1,0 +1,45 @@
+"""The formats by name. A format's module is imported when it is used.
+
+A module offers::
+
+    OPTIONS: the fields of ReadOptions that it honours, as a tuple of names
+    CLASSES: optional: names of the classes in their order, where the format fixes them
+    read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Problem]
+
+`read` goes on after a bad file: it yields the problem, so that all of them are told at once. It
+holds one image's annotations at a time where the format permits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
+from cellseg_mm.preparation.problems import Problem
+
+FORMATS = {
+    "monusac": "the MoNuSAC download: folders with .svs or .tif images and ImageScope's .xml",
+}
+"""What each format is, in a line; the module has the format's name, with "_" for "-"."""
+
+
+class FormatModule(Protocol):
+    """What a format's module offers; see above. `CLASSES` may be absent."""
+
+    OPTIONS: tuple[str, ...]
+
+    def read(self, source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Problem]:
+        """Read the images in the order of their names."""
+
+
+def format_module(name: str) -> FormatModule:
+    """Import the module of a format.
+
+    Args:
+        name: A key of `FORMATS`.
+    """
+    path = f"cellseg_mm.preparation.formats.{name.replace('-', '_')}"
+    return cast(FormatModule, import_module(path))
