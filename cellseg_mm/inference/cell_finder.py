@@ -44,6 +44,8 @@ class CellFinder:
         bundle: The model.
         device: "cpu", "cuda", "cuda:1", …, or "auto": a GPU where there is one.
         views: "identity", "flips" (4 views) or "dihedral" (8): each region is seen so many times.
+        full_area: Pixels of a region that gets the most proposals; smaller ones get fewer in
+            proportion, so that the cells do not depend on how an image is cut. None = all alike.
 
     Attributes:
         classes: Names of the classes.
@@ -55,7 +57,13 @@ class CellFinder:
         UserError: The device or the views are not known, or the weights do not fit.
     """
 
-    def __init__(self, bundle: ModelBundle, device: str = "auto", views: str = "identity") -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        device: str = "auto",
+        views: str = "identity",
+        full_area: int | None = None,
+    ) -> None:
         if views not in VIEWS:
             raise UserError(f"There are no views {views!r}: choose one of {', '.join(VIEWS)}.")
         self.classes = bundle.classes
@@ -69,7 +77,7 @@ class CellFinder:
         self._preprocessor: Any = getattr(model, "data_preprocessor", None)
         self._detector: CellDetector | None = None
         if can_deploy(model) and _keeps_pixels(bundle.test_pipeline):
-            self._detector = CellDetector(model)
+            self._detector = CellDetector(model, full_area)
             return
         if views == "identity":  # of views, low scores count, too: they are averaged
             model.roi_head.test_cfg.nms.class_agnostic = True

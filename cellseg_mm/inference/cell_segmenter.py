@@ -63,7 +63,7 @@ class CellSegmenter:
         self, model: str | Path | ModelBundle, device: str = "auto", views: str = "identity"
     ) -> None:
         self.bundle = model if isinstance(model, ModelBundle) else find_model(model)
-        self._find = CellFinder(self.bundle, device, views)
+        self._find = CellFinder(self.bundle, device, views, TILE * TILE)
         self._batch = 1 if self._find.device.type == "cpu" else _GPU_BATCH
         self._lock = threading.Lock()
 

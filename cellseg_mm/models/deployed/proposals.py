@@ -12,6 +12,9 @@ from torchvision.ops import nms
 _STRIP = 32
 """Rows of a feature map that the head sees together."""
 
+_LEAST = 300
+"""Proposals that even the smallest image gets."""
+
 
 class ProposalFinder:
     """Finds the boxes that ``RPNHead.predict`` gives.
@@ -22,10 +25,13 @@ class ProposalFinder:
 
     Args:
         head: The head, in evaluation mode.
+        full_area: Pixels of an image for which ``nms_pre`` and ``max_per_img`` are meant: a smaller
+            one gives fewer proposals in proportion, down to ``_LEAST``. None = as the stock head.
     """
 
-    def __init__(self, head: RPNHead) -> None:
+    def __init__(self, head: RPNHead, full_area: int | None = None) -> None:
         self._head = head
+        self._full_area = full_area
         self._anchors: list[Tensor] = list(head.prior_generator.base_anchors)
         self._strides: list[tuple[int, int]] = list(head.prior_generator.strides)
 
@@ -72,9 +78,10 @@ class ProposalFinder:
     ) -> Tensor:
         """The proposals of one image."""
         settings = self._head.test_cfg
+        at_most, wanted = (self._cap(settings[name], size) for name in ("nms_pre", "max_per_img"))
         scores, boxes, levels = [], [], []
         for number, (logit, delta) in enumerate(zip(logits, deltas, strict=True)):
-            score, index = logit.topk(min(settings.nms_pre, len(logit)))
+            score, index = logit.topk(min(at_most, len(logit)))
             anchors = self._anchors_at(number, index, widths[number])
             box = self._head.bbox_coder.decode(anchors, delta[index], max_shape=size)
             wide = ((box[:, 2:] - box[:, :2]) > max(settings.min_bbox_size, 0)).all(dim=1)
@@ -86,12 +93,18 @@ class ProposalFinder:
         # Levels do not suppress each other: they are moved apart.
         offset = torch.cat(levels)[order] * (max(size) + 1)
         apart = box + offset[:, None]
-        wanted, count = settings.max_per_img, 2 * settings.max_per_img
+        count = 2 * wanted
         while True:
             kept = nms(apart[:count], score[:count], settings.nms.iou_threshold)
             if len(kept) >= wanted or count >= len(box):
                 return box[kept[:wanted]]
             count *= 2
+
+    def _cap(self, number: int, size: tuple[int, int]) -> int:
+        if self._full_area is None:
+            return number
+        share = min(size[0] * size[1] / self._full_area, 1)
+        return min(number, max(round(share * number), _LEAST))
 
     def _anchors_at(self, level: int, index: Tensor, width: int) -> Tensor:
         anchors = self._anchors[level]

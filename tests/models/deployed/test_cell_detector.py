@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 
 from cellseg_mm.models.deployed import cell_detector
 from cellseg_mm.models.deployed.cell_detector import CellDetector, Detections, can_deploy
+from cellseg_mm.models.deployed.proposals import ProposalFinder
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
 
@@ -43,7 +44,7 @@ def stock(repository: Path) -> torch.nn.Module:
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks in float32, whatever the processor."""
+    """All of it in float32, whatever the processor."""
     monkeypatch.setattr(cell_detector, "_multiplies_bfloat16", lambda: False)
 
 
@@ -113,6 +114,20 @@ def test_nothing_found_is_empty(stock: torch.nn.Module) -> None:
     found = by_ours(stock, np.full((64, 96, 3), 255, np.uint8), [1.1] * 4)
     assert [len(part) for part in found] == [0] * 5
     assert found.boxes.shape == (0, 4)
+
+
+@torch.inference_mode()
+def test_a_small_image_gets_its_share_of_the_proposals(stock: torch.nn.Module) -> None:
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 512, 512)
+    maps = stock.neck(stock.backbone(image))
+    count = {}
+    for full_area in (None, 512 * 512, 2 * 512 * 512, 100 * 512 * 512):
+        (boxes,) = ProposalFinder(stock.rpn_head, full_area)(maps, [(512, 512)])
+        count[full_area] = len(boxes)
+    assert count[512 * 512] == count[None] == stock.test_cfg.rpn.max_per_img == 3000
+    assert count[2 * 512 * 512] == 1500
+    assert count[100 * 512 * 512] == 300
 
 
 def test_other_detectors_are_left_alone(repository: Path) -> None:
