@@ -43,19 +43,19 @@ def parse_args() -> argparse.Namespace:
         "--group-regex",
         metavar="R",
         help="finds in an image's name what must stay together in a split: the first group, or the "
-        "whole match (default: the patient of a TCGA barcode)",
+        "whole match (default: the patient in dataset.json or of a TCGA barcode)",
     )
     parser.add_argument(
         "--channel-order",
         choices=("auto", "rgb", "bgr"),
         default="auto",
-        help="of the raw images; auto: the whole data set votes (default)",
+        help="of the raw images; auto: as dataset.json says, or the whole data set votes (default)",
     )
     parser.add_argument(
         "--classes",
         metavar="A,B,…",
         help="class names of class1.tif, class2.tif, … "
-        "(default: epithelial,lymphocyte,neutrophil,macrophage)",
+        "(default: those of dataset.json, or epithelial,lymphocyte,neutrophil,macrophage)",
     )
     parser.add_argument("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
     parser.add_argument(
@@ -116,13 +116,9 @@ def main() -> None:
 
     with exit_with_a_sentence(interrupted):
         # These imports take seconds, which --help and a mistyped option should not.
-        from cellseg_mm.preparation.prepare_dataset import (
-            DEFAULT_CLASSES,
-            PrepareOptions,
-            prepare_dataset,
-        )
+        from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
 
-        classes = DEFAULT_CLASSES
+        classes: tuple[str, ...] = ()
         if args.classes is not None:
             classes = tuple(name.strip() for name in args.classes.split(","))
         options = PrepareOptions(

@@ -11,8 +11,8 @@ import pandas as pd
 
 from cellseg_mm.files.markdown_table import markdown_table
 from cellseg_mm.preparation.dataset_statistics import statistics
-from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.image_inspection import ImageInspection
+from cellseg_mm.preparation.raw_layout import RawImage
 from cellseg_mm.preparation.splits import Fold
 
 Record = dict[str, Any]
@@ -77,16 +77,15 @@ def part_record(inspections: Sequence[ImageInspection], classes: Sequence[str]) 
     return {"images": found["images"], "instances": instances}
 
 
-def find_warnings(inspections: Sequence[ImageInspection], group_regex: str | None) -> list[str]:
+def find_warnings(images: Sequence[RawImage], inspections: Sequence[ImageInspection]) -> list[str]:
     """What deserves a look in the images of a data set, worst first, one sentence each."""
     warnings: list[str] = []
     same: dict[str, list[str]] = defaultdict(list)
     parts_of_patient: dict[str, set[str]] = defaultdict(set)
-    for inspection in inspections:
+    for image, inspection in zip(images, inspections, strict=True):
         same[inspection.content].append(f"{inspection.part}/{inspection.name}")
-        patient = patient_of(inspection.name, group_regex)
-        if patient is not None:
-            parts_of_patient[patient].add(inspection.part)
+        if image.patient is not None:
+            parts_of_patient[image.patient].add(inspection.part)
     for names in same.values():
         if len(names) > 1:
             warnings.append(f"The same pixels are in {_list(names)}.")

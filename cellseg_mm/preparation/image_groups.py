@@ -27,7 +27,7 @@ def patient_of(name: str, group_regex: str | None = None) -> str | None:
 
 
 def group_images(
-    names: Sequence[str], contents: Sequence[str], group_regex: str | None = None
+    names: Sequence[str], contents: Sequence[str], patients: Sequence[str | None]
 ) -> list[str]:
     """Give every image the name of its group.
 
@@ -38,7 +38,7 @@ def group_images(
     Args:
         names: Names of the images, distinct.
         contents: A digest of each image's pixels.
-        group_regex: See :func:`patient_of`.
+        patients: Whose tissue each image is; None where it is not known.
 
     Returns:
         For each image a group key; equal keys belong together.
@@ -52,8 +52,7 @@ def group_images(
         return key
 
     keys: list[tuple[str, str]] = []
-    for name, content in zip(names, contents, strict=True):
-        patient = patient_of(name, group_regex)
+    for name, content, patient in zip(names, contents, patients, strict=True):
         keys.append(("image", name) if patient is None else ("patient", patient))
         low, high = sorted((root(keys[-1]), root(("same", content))))
         parent[high] = low

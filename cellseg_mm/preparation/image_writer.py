@@ -11,7 +11,6 @@ import cv2
 from cellseg_mm.files.rgb_file import encode_rgb
 from cellseg_mm.preparation.channel_order import Order, to_rgb
 from cellseg_mm.preparation.coco_annotations import Record, annotations_from_planes
-from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.instances import collect_instances
 from cellseg_mm.preparation.raw_layout import RawImage
 from cellseg_mm.preparation.raw_reader import read_image, read_mask
@@ -39,12 +38,10 @@ class ImageWriter:
     Attributes:
         folder: The prepared folder, with `images/train`, `images/test` and `labels`.
         order: Channel order of the raw files.
-        group_regex: See :func:`cellseg_mm.preparation.image_groups.patient_of`.
     """
 
     folder: Path
     order: Order
-    group_regex: str | None
 
     def __call__(self, image: RawImage) -> WrittenImage:
         """Write one image.
@@ -69,7 +66,8 @@ class ImageWriter:
             write_planes(self.folder / "labels" / record["label_file"], planes)
             annotations = annotations_from_planes(planes, instances.classes, image.image_id)
         record |= {"height": height, "width": width}
-        patient = patient_of(image.name, self.group_regex)
-        if patient is not None:
-            record["patient"] = patient
+        if image.patient is not None:
+            record["patient"] = image.patient
+        if image.mpp is not None:
+            record["mpp"] = image.mpp
         return WrittenImage(record, annotations)

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ from cellseg_mm.preparation.prepared_folder import (
     replaced_folder,
 )
 from cellseg_mm.preparation.problems import BadFileError, InputError, Problem
+from cellseg_mm.preparation.raw_facts import ImageFacts, RawFacts, read_facts
 from cellseg_mm.preparation.raw_layout import RawImage, scan_raw_folder
 from cellseg_mm.preparation.splits import (
     Fold,
@@ -53,12 +54,14 @@ class PrepareOptions:
     Attributes:
         raw: Folder in the raw layout.
         out: Folder to write, in the prepared layout.
-        classes: Class names; class K is `classK.tif`.
+        classes: Class names; class K is `classK.tif`. None are those of the raw folder's
+            `dataset.json`, or else :data:`DEFAULT_CLASSES`.
         val_fraction: Share of the training images for validation, 0 ≤ f < 1; unused with folds.
         folds: Number of folds k ≥ 2, or None.
         fold: The fold, from 0, whose images are for validation.
-        group_regex: Finds the patient in an image's name; None recognises TCGA barcodes.
-        channel_order: Of the raw files; "auto" has the images vote.
+        group_regex: Finds the patient in an image's name; None takes those of `dataset.json` and
+            recognises TCGA barcodes.
+        channel_order: Of the raw files; "auto" is what `dataset.json` says, or the images' vote.
         seed: Seed of the split.
         workers: Number of processes.
         show_progress: Whether to draw progress bars.
@@ -66,7 +69,7 @@ class PrepareOptions:
 
     raw: Path
     out: Path
-    classes: tuple[str, ...] = DEFAULT_CLASSES
+    classes: tuple[str, ...] = ()
     val_fraction: float = 0.05
     folds: int | None = None
     fold: int = 0
@@ -92,7 +95,7 @@ class PrepareOptions:
             raise UserError(f"--seed is {self.seed}; give 0 or more.")
         if self.workers < 1:
             raise UserError(f"--workers is {self.workers}; give 1 or more.")
-        if not self.classes or not all(self.classes) or len(set(self.classes)) < len(self.classes):
+        if not all(self.classes) or len(set(self.classes)) < len(self.classes):
             raise UserError(f"--classes is {','.join(self.classes)!r}; give distinct names.")
         try:
             re.compile(self.group_regex or "")
@@ -123,19 +126,19 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         InputError: The raw folder or the output folder cannot be used; it lists all reasons.
     """
     with replaced_folder(options.out, options.raw) as folder:
-        images, inspections, warnings = _check(options)
+        options, facts = _with_facts(options)
+        images, inspections, warnings = _check(options, facts)
         train = [inspection for inspection in inspections if inspection.part == "train"]
         order = _channel_order(options, train)
-        groups = group_images(
-            [r.name for r in train], [r.content for r in train], options.group_regex
-        )
+        patients = [image.patient for image in images if image.part == "train"]
+        groups = group_images([r.name for r in train], [r.content for r in train], patients)
         _copy_splits(options.out, folder)
         folds = _folds(options, folder, train, groups)
         fold = folds[options.fold if options.folds else 0]
 
         for name in ("images/train", "images/test", "labels", "annotations"):
             (folder / name).mkdir(parents=True)
-        writer = ImageWriter(folder, order.order, options.group_regex)
+        writer = ImageWriter(folder, order.order)
         try:
             written = list(
                 ordered_map(writer, images, options.workers, "write", options.show_progress)
@@ -145,11 +148,11 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         _write_annotations(folder, images, written, fold, options.classes)
 
         share = 1 / options.folds if options.folds else options.val_fraction
-        warnings += find_warnings(inspections, options.group_regex)
+        warnings += find_warnings(images, inspections)
         warnings += [order.doubt] if order.doubt else []
         warnings += split_warnings(fold, train, groups, options.classes, share)
         if options.group_regex is not None:
-            unmatched = [r.name for r in train if not patient_of(r.name, options.group_regex)]
+            unmatched = [i.name for i in images if i.part == "train" and i.patient is None]
             if unmatched:
                 warnings.append(
                     f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training "
@@ -161,7 +164,22 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
     return audit
 
 
-def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageInspection], list[str]]:
+def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts]:
+    """Read `dataset.json`, and take from it what the user has not said."""
+    try:
+        facts = read_facts(options.raw)
+    except BadFileError as error:
+        raise InputError(error.problem) from error
+    order = options.channel_order
+    if order == "auto" and facts.channel_order is not None:
+        order = facts.channel_order
+    classes = options.classes or facts.classes or DEFAULT_CLASSES
+    return replace(options, classes=classes, channel_order=order), facts
+
+
+def _check(
+    options: PrepareOptions, facts: RawFacts
+) -> tuple[list[RawImage], list[ImageInspection], list[str]]:
     """Read every file; raise one error that lists all problems."""
     dataset = scan_raw_folder(options.raw, len(options.classes))
     problems = list(dataset.problems)
@@ -175,7 +193,13 @@ def _check(options: PrepareOptions) -> tuple[list[RawImage], list[ImageInspectio
             problems += result
     if problems:
         raise InputError(*problems)
-    return dataset.images, inspections, list(dataset.warnings)
+    images = []
+    for image in dataset.images:
+        known = facts.images.get(image.name, ImageFacts())
+        patient = None if options.group_regex is not None else known.patient
+        patient = patient or patient_of(image.name, options.group_regex)
+        images.append(replace(image, patient=patient, mpp=known.mpp))
+    return images, inspections, list(dataset.warnings)
 
 
 def _channel_order(options: PrepareOptions, train: Sequence[ImageInspection]) -> ChannelOrder:

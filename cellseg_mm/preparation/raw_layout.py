@@ -49,6 +49,8 @@ class RawImage:
         mask_paths: Path of each class file that exists, by class number from 1; None where the
             image has no truth (a test image without `test_gt/`).
         stated_size: (height, width) that the test list states, or None.
+        patient: Whose tissue it is, or None; names alone do not tell it.
+        mpp: µm per pixel, or None; nor this.
     """
 
     name: str
@@ -57,6 +59,8 @@ class RawImage:
     image_path: Path
     mask_paths: Mapping[int, Path] | None
     stated_size: tuple[int, int] | None = None
+    patient: str | None = None
+    mpp: float | None = None
 
 
 @dataclass

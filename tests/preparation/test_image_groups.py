@@ -22,7 +22,9 @@ def test_patient(name, regex, patient):
 def test_images_of_a_patient_or_of_the_same_content_belong_together():
     names = ["TCGA-AA-0001_1", "TCGA-AA-0001_2", "TCGA-BB-0002_1", "x", "y", "z"]
     #        patient A         patient A, = B    patient B         = y
-    groups = group_images(names, ["p", "q", "q", "r", "r", "s"])
+    groups = group_images(
+        names, ["p", "q", "q", "r", "r", "s"], [patient_of(name) for name in names]
+    )
     assert len(set(groups[:3])) == 1
     assert groups[3] == groups[4]
     assert len(set(groups)) == 3
