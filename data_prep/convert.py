@@ -2,8 +2,8 @@
 
     python data_prep/convert.py FORMAT IN OUT [--test IN]
 
-docs/formats.md says what each format holds and what is read of it. OUT appears whole or not at all.
-Bad input is reported for all files at once, and nothing is written then (exit code 2).
+OUT appears whole or not at all. Bad input is reported for all files at once, and nothing is written
+then (exit code 2).
 """
 
 from __future__ import annotations
@@ -42,15 +42,6 @@ def parse_args() -> argparse.Namespace:
         "--mpp", type=float, help="µm per pixel of all images (default: what the files say)"
     )
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the images, if not beside their files"
-    )
-    parser.add_argument(
-        "--default-class", metavar="NAME", help="class of cells that have none (default: cell)"
-    )
-    parser.add_argument(
-        "--class-table", type=Path, metavar="CSV", help="label images: the class of each id"
-    )
-    parser.add_argument(
         "--tif-order",
         choices=("bgr", "rgb"),
         help="MoNuSAC: order of the colours in .tif files (default: bgr, as it distributes them)",
@@ -83,7 +74,7 @@ def main() -> None:
         from cellseg_mm.preparation.formats.annotated_image import ReadOptions
 
         classes = args.classes and tuple(name.strip() for name in args.classes.split(","))
-        read = ReadOptions(args.images, args.default_class, args.class_table, args.tif_order)
+        read = ReadOptions(tif_order=args.tif_order)
         done = convert_dataset(
             ConvertOptions(
                 args.format, args.source, args.out, args.test, classes or None, args.mpp, read

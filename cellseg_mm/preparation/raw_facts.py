@@ -10,8 +10,8 @@ keys are::
       "findings": [{"image": "<name>", "kind": "…", "cells": 3, "places": [[x, y], …]}]
     }
 
-`mpp` is µm per pixel. `findings` are what the converter saw in the annotations that the raw layout
-cannot show: see :mod:`cellseg_mm.preparation.formats.findings`.
+`mpp` is µm per pixel. `findings` are for what a converter sees in the annotations that the raw
+layout cannot show; none is written yet.
 """
 
 from __future__ import annotations

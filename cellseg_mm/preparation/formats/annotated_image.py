@@ -72,7 +72,7 @@ class AnnotatedImage:
     """An image with its cells.
 
     Attributes:
-        name: Its name in the raw layout; see :func:`image_name`. Distinct in a data set.
+        name: Its name in the raw layout, distinct in a data set.
         source: The file of the annotations, for messages.
         pixels: Where the pixels come from; a file is opened when the image is written.
         cells: The cells in the file's order: a later one lies over an earlier one of its class.
