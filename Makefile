@@ -6,7 +6,7 @@ CONFIG := configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py
 DEMO := work_dirs/demo
 OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo max_epochs=9
 
-.PHONY: setup demo test bench stress clean
+.PHONY: setup demo test bench stress docs clean
 
 setup: $(INSTALLED)
 
@@ -47,5 +47,9 @@ STRESS_MINUTES ?= 15
 stress: $(INSTALLED)
 	$(BIN)/python -m stress --minutes $(STRESS_MINUTES)
 
+# The documentation site, without network; docs/CONTRIBUTING.md.
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) data/demo-raw data/demo $(DEMO)
+	rm -rf $(VENV) data/demo-raw data/demo $(DEMO) site
