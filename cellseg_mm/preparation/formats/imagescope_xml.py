@@ -1,4 +1,4 @@
-"""Reads the annotations of Aperio ImageScope (XML): regions of named classes."""
+"""Reads the annotations of Aperio ImageScope (XML): outlined regions and their classes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from defusedxml import DTDForbidden, ElementTree
 
 from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.readers.scale import plausible
 
 _TAKE_ORIGINAL = "take the original file of the download"
 
@@ -21,7 +22,7 @@ class Region(NamedTuple):
     """One outlined cell.
 
     Attributes:
-        label: Name of its class, lower case.
+        label: Name of its class, lower case; "" where classes are not asked for.
         vertices: (N, 2) float64, X (column) and Y (row), pixels.
     """
 
@@ -29,12 +30,24 @@ class Region(NamedTuple):
     vertices: npt.NDArray[np.float64]
 
 
-def read_regions(path: Path, classes: Collection[str]) -> list[Region]:
-    """Read the regions of an annotation file, in file order.
+class Annotations(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        regions: Its regions, in file order.
+        mpp: µm per pixel of the annotated image; None where it is not stated.
+    """
+
+    regions: list[Region]
+    mpp: float | None
+
+
+def read_annotations(path: Path, classes: Collection[str] | None) -> Annotations:
+    """Read an annotation file.
 
     Args:
         path: The file.
-        classes: Names, lower case, of the classes that there may be.
+        classes: Names, lower case, of the classes that there may be; None if regions have none.
 
     Raises:
         BadFileError: Not readable, not well-formed, not an ImageScope file, an unknown class, a
@@ -53,15 +66,25 @@ def read_regions(path: Path, classes: Collection[str]) -> list[Region]:
     regions = []
     for number, annotation in enumerate(root.iter("Annotation"), start=1):
         place = f"annotation {number}"
-        label = None
-        for attribute in annotation.iterfind("Attributes/Attribute"):
-            label = _class_name(path, place, attribute, classes)
+        label = None if classes else ""
+        if classes:
+            for attribute in annotation.iterfind("Attributes/Attribute"):
+                label = _class_name(path, place, attribute, classes)
         for region in annotation.iter("Region"):
             if label is None:
                 raise BadFileError(path, f"{place} has regions, but no class name", _TAKE_ORIGINAL)
             points = [_point(path, place, vertex) for vertex in region.iter("Vertex")]
             regions.append(Region(label, np.array(points, np.float64).reshape(-1, 2)))
-    return regions
+    return Annotations(regions, _scale(root))
+
+
+def _scale(root: Element) -> float | None:
+    try:
+        value = float(root.get("MicronsPerPixel", ""))
+    except ValueError:
+        return None
+    known = plausible(value, value)
+    return known and known[0]
 
 
 def _class_name(path: Path, place: str, attribute: Element, classes: Collection[str]) -> str:

@@ -26,7 +26,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
     FilledRegion,
     ReadOptions,
 )
-from cellseg_mm.preparation.formats.imagescope_xml import read_regions
+from cellseg_mm.preparation.formats.imagescope_xml import Annotations, read_annotations
 from cellseg_mm.preparation.image_groups import patient_of
 from cellseg_mm.preparation.problems import BadFileError, Problem
 
@@ -45,11 +45,11 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
     yield from problems
     for item in images:
         try:
-            regions = read_regions(item.annotation, (*CLASSES, AMBIGUOUS))
+            regions, mpp = read_annotations(item.annotation, (*CLASSES, AMBIGUOUS))
         except BadFileError as error:
             yield error.problem
             # The image is still looked at, so that all that is wrong is told at once.
-            regions = []
+            regions, mpp = Annotations([], None)
         yield AnnotatedImage(
             name=item.image_id,
             source=item.annotation,
@@ -59,6 +59,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
                 for label, vertices in regions
                 if len(vertices) > 2
             ],
+            mpp=mpp,
             patient=patient_of(item.image_id),
             swapped=item.image.suffix.lower() == ".tif" and options.tif_order != "rgb",
         )

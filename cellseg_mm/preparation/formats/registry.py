@@ -22,6 +22,16 @@ from cellseg_mm.preparation.problems import Problem
 
 FORMATS = {
     "monusac": "the MoNuSAC download: folders with .svs or .tif images and ImageScope's .xml",
+    "consep": "the CoNSeP download: .png images and .mat labels",
+    "pannuke": "the PanNuke download: folds of images.npy and masks.npy",
+    "lizard": "the Lizard download: .png images and .mat labels",
+    "conic": "the CoNIC download: images.npy and labels.npy",
+    "nuinsseg": "the NuInsSeg download: a folder for each organ",
+    "puma": "the PUMA download: .tif images and GeoJSON of nuclei",
+    "nucls": "the NuCLS download: folders rgb, csv and mask",
+    "monuseg": "the MoNuSeg or Kumar download: .tif images and ImageScope's .xml",
+    "tnbc": "the TNBC download: folders Slide_01, GT_01, …",
+    "dsb2018": "the Data Science Bowl 2018, stage 1: a mask file for each nucleus",
 }
 """What each format is, in a line; the module has the format's name, with "_" for "-"."""
 
