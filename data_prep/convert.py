@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellseg_mm.preparation.formats.registry import FORMATS
+from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
 
 if TYPE_CHECKING:
     from cellseg_mm.preparation.convert_dataset import Conversion
@@ -65,10 +66,9 @@ def summary(done: Conversion, out: Path) -> str:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence("nothing was written."):
+        args = parse_args()
+    with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.preparation.convert_dataset import ConvertOptions, convert_dataset
         from cellseg_mm.preparation.formats.annotated_image import ReadOptions

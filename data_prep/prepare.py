@@ -14,6 +14,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
+
 _MOST_WORKERS = 16
 
 
@@ -95,26 +97,10 @@ def summary(audit: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _identity(out: Path) -> tuple[int, int] | None:
-    """What tells a prepared folder from the one that took its place."""
-    try:
-        status = (out / "audit.json").stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
-    before = _identity(args.out)
-
-    def interrupted() -> str:
-        # The exchange of the folders is over in an instant; a signal may come after it.
-        return "nothing was written." if _identity(args.out) == before else f"{args.out} is whole."
-
-    with exit_with_a_sentence(interrupted):
+    with exit_with_a_sentence("nothing was written."):
+        args = parse_args()
+    with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
+
 
 def _whole_number(least: int) -> type[int]:
     """An argument type: a whole number from `least` up."""
@@ -101,17 +103,16 @@ def synthesize(
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence("nothing was written."):
+        args = parse_args()
+    with exit_with_a_sentence(written_or_not(args.out)):
         train_cells, test_cells = synthesize(
             args.out, args.images, args.test_images, args.size, args.cells, args.seed
         )
-    print(
-        f"{args.out}: {args.images} training images with {train_cells} cells, "
-        f"{args.test_images} test images with {test_cells} cells"
-    )
+        print(
+            f"{args.out}: {args.images} training images with {train_cells} cells, "
+            f"{args.test_images} test images with {test_cells} cells"
+        )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 _TOOLS = Path(__file__).resolve().parent
 
 
@@ -44,10 +46,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence():
+        args = parse_args()
         return ablate(args)
 
 

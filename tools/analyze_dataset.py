@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -66,11 +68,9 @@ def analyze(data_root: Path, config_path: str | None, options: list[str] | None,
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
-    out = args.out or Path("work_dirs/datasets", args.data_root.resolve().name)
     with exit_with_a_sentence():
+        args = parse_args()
+        out = args.out or Path("work_dirs/datasets", args.data_root.resolve().name)
         print(analyze(args.data_root, args.config, args.cfg_options, out))
         print(f"{out}/dataset.md, dataset.json, dataset.png")
 

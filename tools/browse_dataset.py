@@ -12,6 +12,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -91,10 +93,8 @@ def browse(config: Any, split: str, num: int, out: Path) -> int:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence():
+        args = parse_args()
         # This import takes seconds, which --help and a mistyped option should not.
         from cellseg_mm.runs.run_config import load_config
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -24,7 +26,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
+    with exit_with_a_sentence():
+        choose(parse_args())
+
+
+def choose(args: argparse.Namespace) -> None:
+    """Print what was asked for."""
     # These imports take seconds, which --help and a mistyped option should not.
     from cellseg_mm.analysis.errors.bootstrap import resampling_units
     from cellseg_mm.analysis.errors.image_matches import match_images
@@ -33,31 +40,29 @@ def main() -> None:
     from cellseg_mm.errors import UserError
     from cellseg_mm.evaluation.annotations import read_annotations
     from cellseg_mm.evaluation.predictions import load_predictions
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-    with exit_with_a_sentence():
-        annotations = read_annotations(args.ann_file)
-        predictions = load_predictions(args.predictions, annotations)
-        names = list(annotations.categories.values())
-        if args.min_scores is None:
-            print("class                 best F1 at   F1     found   equal counts at   true")
-            for name, chosen in choose_min_scores(annotations, predictions).items():
-                print(
-                    f"{name:20}  {chosen.best:10.2f}   {chosen.f1:.3f}  {chosen.found:6}   "
-                    f"{chosen.equal_counts:15.2f}   {chosen.cells:4}"
-                )
-            return
-        given = args.min_scores * (len(names) if len(args.min_scores) == 1 else 1)
-        if len(given) != len(names):
-            raise UserError(f"--min-scores: give one number, or one each for {', '.join(names)}.")
-        kept = at_least(annotations, predictions, dict(zip(names, given, strict=True)))
-        units = resampling_units(annotations.images.values())
-        # AP ranks by score, so it is of all predictions; the rest is of the kept ones.
-        coco = metric_intervals(match_images(annotations, predictions), names, units, args.samples)
-        cell = metric_intervals(match_images(annotations, kept, 0.0), names, units, args.samples)
-        print(f"{units.count} {units.kind}, {args.samples} bootstrap samples")
-        for metric, (value, low, high) in [*coco.coco.items(), *cell.cell.items()]:
-            print(f"{metric:28} {value:9.3f}  {low:9.3f} to {high:9.3f}")
+    annotations = read_annotations(args.ann_file)
+    predictions = load_predictions(args.predictions, annotations)
+    names = list(annotations.categories.values())
+    if args.min_scores is None:
+        print("class                 best F1 at   F1     found   equal counts at   true")
+        for name, chosen in choose_min_scores(annotations, predictions).items():
+            print(
+                f"{name:20}  {chosen.best:10.2f}   {chosen.f1:.3f}  {chosen.found:6}   "
+                f"{chosen.equal_counts:15.2f}   {chosen.cells:4}"
+            )
+        return
+    given = args.min_scores * (len(names) if len(args.min_scores) == 1 else 1)
+    if len(given) != len(names):
+        raise UserError(f"--min-scores: give one number, or one each for {', '.join(names)}.")
+    kept = at_least(annotations, predictions, dict(zip(names, given, strict=True)))
+    units = resampling_units(annotations.images.values())
+    # AP ranks by score, so it is of all predictions; the rest is of the kept ones.
+    coco = metric_intervals(match_images(annotations, predictions), names, units, args.samples)
+    cell = metric_intervals(match_images(annotations, kept, 0.0), names, units, args.samples)
+    print(f"{units.count} {units.kind}, {args.samples} bootstrap samples")
+    for metric, (value, low, high) in [*coco.coco.items(), *cell.cell.items()]:
+        print(f"{metric:28} {value:9.3f}  {low:9.3f} to {high:9.3f}")
 
 
 if __name__ == "__main__":

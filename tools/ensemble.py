@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -52,10 +54,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence():
+        args = parse_args()
         # This import takes seconds, which --help and a mistyped option should not.
         from cellseg_mm.inference.ensemble import fuse_predictions
 

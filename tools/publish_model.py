@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -30,10 +32,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence("nothing was written."):
+        args = parse_args()
+    with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.runs.model_bundle import bundle_of, find_model
         from cellseg_mm.runs.publish_model import ModelCard, publish_model
@@ -45,8 +46,8 @@ def main() -> None:
         else:
             bundle = find_model(args.checkpoint)
         written = publish_model(bundle, card, args.out)
-    size = written.weights.stat().st_size / 1e6
-    print(f"{args.out}: {size:.1f} MB, SHA-256 {written.sha256}")
+        size = written.weights.stat().st_size / 1e6
+        print(f"{args.out}: {size:.1f} MB, SHA-256 {written.sha256}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -68,10 +70,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence():
+        args = parse_args()
         report(args)
 
 

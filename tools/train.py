@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -34,10 +36,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    args = parse_args()
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence():
+        args = parse_args()
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.runs.parameter_count import log_trainable_parameters
         from cellseg_mm.runs.quiet_runner import QuietRunner

@@ -14,18 +14,15 @@ def add_command(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print name, classes, scale, licence and scores of each model."""
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
+    from cellseg_mm.runs.model_bundle import known_models
 
-    with exit_with_a_sentence():
-        from cellseg_mm.runs.model_bundle import known_models
-
-        for model in known_models():
-            scores = ", ".join(f"{metric} {value}" for metric, value in model.scores.items())
-            print(
-                f"{model.name}: {model.summary}\n"
-                f"  classes  {', '.join(model.classes)}\n"
-                f"  images   {model.mpp} µm per pixel\n"
-                f"  licence  {model.licence}\n"
-                f"  scores   {scores}\n"
-            )
+    for model in known_models():
+        scores = ", ".join(f"{metric} {value}" for metric, value in model.scores.items())
+        print(
+            f"{model.name}: {model.summary}\n"
+            f"  classes  {', '.join(model.classes)}\n"
+            f"  images   {model.mpp} µm per pixel\n"
+            f"  licence  {model.licence}\n"
+            f"  scores   {scores}\n"
+        )
     return 0

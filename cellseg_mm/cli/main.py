@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cellseg_mm import __version__
 from cellseg_mm.cli import list_models, segment
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The command line; None = that of the process.
     """
-    args = build_parser().parse_args(arguments)
-    sys.exit(args.run(args))
+    with exit_with_a_sentence():
+        args = build_parser().parse_args(arguments)
+        sys.exit(args.run(args))
 
 
 def build_parser() -> argparse.ArgumentParser:

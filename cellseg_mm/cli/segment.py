@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
 _FORMATS = ("geojson", "labels", "csv", "overlay")
 
 _DESCRIPTION = """\
@@ -95,10 +97,8 @@ def run(args: argparse.Namespace) -> int:
             args.parser.error(f"{name} {value} must be above 0")
     if args.min_score is not None and args.min_score > 1:
         args.parser.error(f"--min-score {args.min_score} must be at most 1")
-    # These imports take seconds, which --help and a mistyped option should not.
-    from cellseg_mm.runs.user_errors import exit_with_a_sentence
-
     with exit_with_a_sentence("finished images are whole; --resume goes on with the others."):
+        # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
         from cellseg_mm.inference.cell_segmenter import CellSegmenter
         from cellseg_mm.runs.model_bundle import find_model

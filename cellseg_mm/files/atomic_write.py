@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cellseg_mm.files.unfinished import one_step, unfinished_output
+
 _MARK = ".unfinished"
 
 
@@ -32,16 +34,20 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    lock, unfinished = _locked_file(target)
-    try:
-        yield unfinished
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        os.close(lock)
+    with unfinished_output():
+        lock, unfinished = None, target
+        try:
+            with one_step():
+                lock, unfinished = _locked_file(target)
+            yield unfinished
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            unfinished.chmod(0o666 & ~_umask())
+            unfinished.replace(target)
+        finally:
+            if lock is not None:
+                unfinished.unlink(missing_ok=True)
+                os.close(lock)
 
 
 def remove_unfinished(folder: str | Path) -> None:

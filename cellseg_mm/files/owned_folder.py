@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.scratch_folder import exchange, scratch_folder
 
 MANIFEST = "written-by-cellseg-mm.json"
 """Lists the files of the folder: what it does not list is somebody else's."""
@@ -31,26 +30,15 @@ def replaced_folder(target: Path) -> Iterator[Path]:
     Raises:
         ValueError: `target` holds what this function did not write.
     """
-    _refuse_others(target)
-    holder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        # mkdtemp makes a private folder; the one inside gets the ordinary permissions.
-        scratch, old = holder / "new", holder / "old"
+    with scratch_folder(target) as work:
+        _refuse_others(target)
+        scratch = work / "new"
         scratch.mkdir()
         yield scratch
         listed = json.dumps({"files": sorted(_files(scratch))}, indent=1)
         (scratch / MANIFEST).write_text(listed + "\n", encoding="utf-8")
         _refuse_others(target)
-        if target.exists():
-            target.rename(old)
-        try:
-            scratch.rename(target)
-        except BaseException:
-            if old.exists():
-                old.rename(target)
-            raise
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+        exchange(scratch, target, work)
 
 
 def _refuse_others(target: Path) -> None:

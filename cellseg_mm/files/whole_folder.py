@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.scratch_folder import scratch_folder
 
 
 def require_absent_or_empty(target: Path) -> None:
@@ -27,8 +26,8 @@ def require_absent_or_empty(target: Path) -> None:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `target` when the block ends without an error.
 
-    The scratch folder lies beside the target, thus on the same file system, so that the last step
-    is one rename. After an error (or an interrupt) nothing is left behind.
+    The last step is one rename. After an error (or an interrupt) nothing is left behind; what a
+    killed process left, the next one removes.
 
     Args:
         target: Folder to make; absent, or an empty folder.
@@ -37,22 +36,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
         The folder to write into.
 
     Raises:
-        UserError: `target` is a file, or a folder that is not empty.
+        UserError: `target` is a file, a folder that is not empty, or another process writes it.
     """
-    target = target.absolute()
     require_absent_or_empty(target)
-    new_parents = [parent for parent in target.parents if not parent.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        # mkdtemp makes a private folder; the one inside gets the ordinary permissions.
-        scratch = holder / target.name
+    with scratch_folder(target) as work:
+        scratch = work / "new"
         scratch.mkdir()
         yield scratch
         # A rename replaces an empty folder and fails on one that was filled in the meantime.
         scratch.rename(target)
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
-        if not target.exists():
-            for parent in new_parents:
-                parent.rmdir()

@@ -1,20 +1,14 @@
-"""The output folder: it appears whole or not at all, and a crash never loses the earlier one.
-
-Beside `OUT`, a working folder `.OUT.prepare` holds `new/` while it is being written, and for the
-moment of the exchange `old/`, the earlier output. The next run clears up what a killed run left.
-"""
+"""The output folder: it appears whole or not at all, and a crash never loses the earlier one."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cellseg_mm.files.scratch_folder import exchange, scratch_folder
 from cellseg_mm.preparation.problems import InputError, Problem
 
 FORMAT = "cellseg-mm prepared 1"
@@ -39,81 +33,20 @@ def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
         The folder to write into; `out` is untouched until the block ends.
 
     Raises:
-        InputError: `out` is not a folder that may be replaced, or another run is writing it.
+        InputError: `out` is not a folder that may be replaced.
+        UserError: Another process is writing it.
     """
     out, raw = out.resolve(), raw.resolve()
     if out == raw or out in raw.parents or raw in out.parents:
         raise InputError(
             Problem(out, f"it overlaps with the raw folder {raw}", "choose another --out")
         )
-    new_parents = _make_parents(out)
-    work = out.parent / f".{out.name}.prepare"
-    try:
-        lock = None
-        try:
-            lock = _lock(work, out)
-            _recover(work, out)
-            _refuse_other_folders(out)
-            new = work / "new"
-            new.mkdir()
-            yield new
-            _exchange(new, out, work / "old")
-        finally:
-            if lock is not None:
-                shutil.rmtree(work, ignore_errors=True)
-                os.close(lock)
-            else:
-                # An interrupt may come when the folder is made and not yet locked. Another run's
-                # folder is not empty, and stays.
-                with suppress(OSError):
-                    work.rmdir()
-    finally:
-        for parent in new_parents:
-            # Fails, as it should, where the output came to lie there.
-            try:
-                parent.rmdir()
-            except OSError:
-                break
-
-
-def _make_parents(out: Path) -> list[Path]:
-    """Make the folders above `out`; the new ones are returned, deepest first."""
-    absent = [parent for parent in out.parents if not parent.exists()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return absent
-
-
-def _lock(work: Path, out: Path) -> int:
-    """Make the working folder and lock it; the lock goes with the process, even a killed one."""
-    while True:
-        work.mkdir(exist_ok=True)
-        try:
-            lock = os.open(work, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise InputError(
-                Problem(out, "another run is writing this folder", "wait for it to end")
-            ) from None
-        except BaseException:
-            os.close(lock)
-            raise
-        # Between opening and locking, the run before may have removed the folder.
-        if work.exists() and os.path.samestat(os.fstat(lock), work.stat()):
-            return lock
-        os.close(lock)
-
-
-def _recover(work: Path, out: Path) -> None:
-    """Clear up after a killed run: put the earlier output back if it was just being exchanged."""
-    old = work / "old"
-    if old.exists() and not out.exists():
-        old.rename(out)
-    for entry in work.iterdir():
-        shutil.rmtree(entry)
+    with scratch_folder(out) as work:
+        _refuse_other_folders(out)
+        new = work / "new"
+        new.mkdir()
+        yield new
+        exchange(new, out, work)
 
 
 def _refuse_other_folders(out: Path) -> None:
@@ -166,16 +99,3 @@ def _foreign_files(out: Path, audit: Mapping[str, Any]) -> list[str]:
         for path in (out / folder).rglob("*")
         if not path.is_dir() and path.stem not in known
     )
-
-
-def _exchange(new: Path, out: Path, old: Path) -> None:
-    if not out.exists():
-        new.rename(out)
-        return
-    out.rename(old)
-    try:
-        new.rename(out)
-    except BaseException:
-        if not out.exists():
-            old.rename(out)
-        raise

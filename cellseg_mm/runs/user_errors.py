@@ -8,9 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
 
 from cellseg_mm.errors import UserError, printable
+from cellseg_mm.runs.stop_signals import StopSignals
 
 _USERS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT),
@@ -28,46 +29,57 @@ def exit_with_a_sentence(interrupted: str | Callable[[], str] = "") -> Iterator[
     """End the program with a sentence on stderr where the user can mend what went wrong.
 
     Exit code 2 for a :class:`~cellseg_mm.errors.UserError` and for what the system says of files
-    and disks, 130 after Ctrl-C, 143 after SIGTERM, which unwinds the stack as Ctrl-C does, so that
-    unfinished files are removed. Registries wrap errors on the way up: the whole chain counts. Any
-    other error is a fault of this package and keeps its traceback.
+    and disks, 130 after Ctrl-C, 143 after SIGTERM; both unwind the stack, so that unfinished files
+    are removed (:mod:`cellseg_mm.runs.stop_signals`). Registries wrap errors on the way up: the
+    whole chain counts. Any other error is a fault of this package and keeps its traceback.
 
     Args:
         interrupted: What to say after Ctrl-C or SIGTERM, beside the fact.
     """
-    handler = signal.signal(signal.SIGTERM, _terminate)
+    stop = StopSignals(interrupted if callable(interrupted) else lambda: interrupted)
+    stop.install()
+    error: BaseException | None = None
     try:
-        yield
-    except (KeyboardInterrupt, Terminated) as error:
-        stop = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
-        more = interrupted if isinstance(interrupted, str) else interrupted()
-        what = "Interrupted" if stop == signal.SIGINT else "Terminated"
-        print(f"\n{what}{f': {more}' if more else '.'}", file=sys.stderr)
-        sys.exit(128 + stop)
-    except BrokenPipeError:
+        try:
+            yield
+        finally:
+            stop.end()
+    except BaseException as raised:
+        error = raised
+    stop.remove()
+    if stop.noted is not None:
+        # Whatever became of the exception on its way.
+        print(stop.sentence(), end="", file=sys.stderr)
+        sys.exit(128 + stop.noted)
+    if isinstance(error, BrokenPipeError):
         # Whoever read the output has left; nothing more can be said on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-    except Exception as error:
-        sentence = _sentence(error)
-        if sentence is None:
-            raise
+    sentence = _sentence(error) if isinstance(error, Exception) else None
+    if sentence is not None:
         print(f"error: {printable(sentence)}", file=sys.stderr)
         sys.exit(2)
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    if error is not None:
+        raise error
 
 
-class Terminated(BaseException):
-    """SIGTERM as an exception.
+def written_or_not(out: Path) -> Callable[[], str]:
+    """What to say after a stop of a tool that writes a folder as a whole.
 
-    Unlike SystemExit it is caught above: an exception that is never caught keeps the stack, and
-    with it an unfinished output's generator, alive until the interpreter is gone.
+    Args:
+        out: The folder, before the tool begins.
     """
 
+    def identity() -> tuple[int, int] | None:
+        try:
+            status = out.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
+    before = identity()
+    # The exchange of the folders is over in an instant; a signal may come after it.
+    return lambda: "nothing was written." if identity() == before else f"{out} is whole."
 
 
 def _sentence(error: BaseException | None) -> str | None:

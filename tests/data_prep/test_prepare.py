@@ -106,7 +106,7 @@ def test_an_interrupt_leaves_nothing_behind(raw, tmp_path, repository, sent, cod
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # The working folder says that the work has begun.
-    while not (tmp_path / ".out.prepare").exists() and process.poll() is None:
+    while not (tmp_path / ".out.unfinished").exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=60)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.prepared_folder import FORMAT, replaced_folder
 from cellseg_mm.preparation.problems import InputError
 
@@ -91,7 +92,7 @@ def test_a_failed_exchange_puts_the_earlier_output_back(tmp_path, raw_folder, mo
 
 def test_after_a_kill_in_the_exchange_the_earlier_output_comes_back(tmp_path, raw_folder):
     # As a power cut between the two renames would leave it.
-    work = tmp_path / ".out.prepare"
+    work = tmp_path / ".out.unfinished"
     (work / "old").mkdir(parents=True)
     write(work / "old", "first")
     (work / "new").mkdir()
@@ -104,7 +105,10 @@ def test_after_a_kill_in_the_exchange_the_earlier_output_comes_back(tmp_path, ra
 def test_two_runs_at_once(tmp_path, raw_folder):
     out = tmp_path / "out"
     with replaced_folder(out, raw_folder) as folder:
-        with pytest.raises(InputError, match="another run"), replaced_folder(out, raw_folder):
+        with (
+            pytest.raises(UserError, match="Another process is writing"),
+            replaced_folder(out, raw_folder),
+        ):
             pass
         write(folder, "first")
     assert text_of(out) == "first"
