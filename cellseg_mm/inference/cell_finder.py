@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import cellseg_mm.register  # noqa: F401 - the network's classes
 from cellseg_mm.errors import UserError
+from cellseg_mm.inference.network_size import no_larger_than_weights
 from cellseg_mm.models.deployed.cell_detector import (
     RESERVE,
     CellDetector,
@@ -207,8 +208,10 @@ def _built(bundle: ModelBundle, views: str) -> nn.Module:
     level = logger.level
     logger.setLevel("WARNING")  # timm's backbones tell their channels
     try:
-        with DefaultScope.overwrite_default_scope("mmdet"):
+        with DefaultScope.overwrite_default_scope("mmdet"), no_larger_than_weights(bundle):
             model: nn.Module = MODELS.build(config)
+    except UserError:
+        raise
     except Exception as error:  # of any class that the network names
         raise UserError(
             f"The network of the model {bundle.name} cannot be built "

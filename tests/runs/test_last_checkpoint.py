@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,16 @@ def test_a_damaged_file_is_passed_over(tmp_path: Path, damage: str) -> None:
     (tmp_path / "last_checkpoint").write_text("epoch_2.pth")
     assert is_whole(tmp_path / "epoch_1.pth")
     assert find_last_checkpoint(tmp_path) == tmp_path / "epoch_1.pth"
+
+
+def test_a_bare_pickle_is_not_passed_over_as_damaged(tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "epoch_1.pth")
+    (tmp_path / "epoch_2.pth").write_bytes(pickle.dumps({"code": print}))
+    assert find_last_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+
+
+def test_a_noted_file_of_another_name_is_the_newest(tmp_path: Path) -> None:
+    for name in ("epoch_1.pth", "weights.pth"):
+        torch.save({}, tmp_path / name)
+    (tmp_path / "last_checkpoint").write_text("/elsewhere/weights.pth")
+    assert find_last_checkpoint(tmp_path) == tmp_path / "weights.pth"
