@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
-from cellseg_mm.preparation.problems import Problem
+if TYPE_CHECKING:  # their imports take time, which --help should not
+    from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
+    from cellseg_mm.preparation.problems import Problem
 
 FORMATS = {
     "monusac": "the MoNuSAC download: folders with .svs or .tif images and ImageScope's .xml",
