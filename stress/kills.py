@@ -19,6 +19,11 @@ from stress.tool_process import Outcome, run_tool
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
+_COLD_SHARE = 0.4
+"""Of kills: those of a Python started anew, while it imports, or soon after."""
+
+_IMPORT_SECONDS = 4
+
 # MMEngine's log folders, named after the second, and what notes how many seconds something took.
 _LOGS = re.compile(r"(.*/)?([0-9]{8}_[0-9]{6}(/.*)?|(.*_)?run\.json|summary\.csv)")
 _DATE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} \w+")
@@ -36,9 +41,11 @@ class Job:
     script: str
     arguments: Callable[[Path], Iterable[object]]
 
-    def run(self, out: Path, kill: tuple[signal.Signals, float] | None = None) -> Outcome:
+    def run(
+        self, out: Path, kill: tuple[signal.Signals, float] | None = None, cold: bool = False
+    ) -> Outcome:
         """Run it."""
-        return run_tool(self.script, *self.arguments(out), seconds=300, kill=kill)
+        return run_tool(self.script, *self.arguments(out), seconds=300, kill=kill, cold=cold)
 
 
 def light_jobs(material: Material) -> dict[str, Job]:
@@ -106,16 +113,19 @@ class KillAttack:
         self._seconds = outcome.seconds
         self._whole = digests(self._out)
 
-    def _fresh_run(self, kill: tuple[signal.Signals, float] | None = None) -> Outcome:
+    def _fresh_run(
+        self, kill: tuple[signal.Signals, float] | None = None, cold: bool = False
+    ) -> Outcome:
         shutil.rmtree(self._out, ignore_errors=True)
         self._out.mkdir(parents=True)
-        return self._job.run(self._out, kill)
+        return self._job.run(self._out, kill, cold)
 
     def __call__(self, rng: random.Random) -> None:
         """Kill it once, check what it left, and run it again."""
-        sent = rng.choice(SIGNALS)
-        outcome = self._fresh_run((sent, rng.uniform(0, 1.1 * self._seconds)))
-        attack = f"{sent.name} to {self._name}"
+        sent, cold = rng.choice(SIGNALS), rng.random() < _COLD_SHARE
+        last = _IMPORT_SECONDS if cold else 1.1 * self._seconds
+        outcome = self._fresh_run((sent, rng.uniform(0, last)), cold)
+        attack = f"{sent.name} to {self._name}{', at its imports' if cold else ''}"
         self._tally.judge(attack, outcome, sent)
         if more := differences(digests(self._out), self._whole):
             self._tally.fault("half-written", attack, outcome, more)
@@ -158,9 +168,10 @@ def kill_training(material: Material, folder: Path, tally: Tally, rng: random.Ra
     options = ("--cfg-options", f"data_root={material.cell}", *SMALL)
     command = ("tools/train.py", CONFIG, "--work-dir", out, "--resume", *options)
     for _ in range(4):
-        sent = rng.choice(SIGNALS)
-        attack = f"{sent.name} to train"
-        outcome = run_tool(*command, kill=(sent, rng.uniform(0, 12)), seconds=300)
+        sent, cold = rng.choice(SIGNALS), rng.random() < _COLD_SHARE
+        attack = f"{sent.name} to train{', at its imports' if cold else ''}"
+        last = _IMPORT_SECONDS if cold else 12
+        outcome = run_tool(*command, kill=(sent, rng.uniform(0, last)), seconds=300, cold=cold)
         tally.judge(attack, outcome, sent)
         if damaged := damaged_checkpoint(out):
             tally.fault("half-written", attack, outcome, f"{damaged} cannot be read")

@@ -25,12 +25,14 @@ class Tally:
     Attributes:
         tries: Number of tries, by attack.
         faults: Number of faults, by kind (see ``FAULTS``).
+        seconds: Time of the tries, by attack.
         refused: Number of tries that ended with a sentence.
     """
 
     def __init__(self) -> None:
         self.tries: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
         self.refused = 0
 
     def judge(self, attack: str, outcome: Outcome, stopped_by: int = 0) -> bool:
@@ -45,6 +47,7 @@ class Tally:
             Whether the tool did its work.
         """
         self.tries[attack] += 1
+        self.seconds[attack] += outcome.seconds  # type: ignore[assignment]
         self.refused += outcome.code == 2
         expected = {0, 2} if not stopped_by else {0, 128 + stopped_by, -stopped_by}
         kind = None
@@ -79,7 +82,10 @@ class Tally:
         )
 
     def __str__(self) -> str:
-        lines = [f"{count:6,}  {attack}" for attack, count in sorted(self.tries.items())]
+        lines = [
+            f"{count:6,}  {attack}, {self.seconds[attack] / count:.1f} s each"
+            for attack, count in sorted(self.tries.items())
+        ]
         lines.append(f"{self.tries.total():6,}  tries, {self.refused:,} refused with a sentence")
         lines += [f"{self.faults[kind]:6,}  {text}" for kind, text in FAULTS.items()]
         return "\n".join(lines)

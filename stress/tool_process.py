@@ -73,6 +73,7 @@ def run_tool(
     *arguments: object,
     seconds: float = 120,
     kill: tuple[signal.Signals, float] | None = None,
+    cold: bool = False,
 ) -> Outcome:
     """Run a script of the project, such as ``tools/test.py``.
 
@@ -81,14 +82,19 @@ def run_tool(
         arguments: Its arguments.
         seconds: Time that it may take.
         kill: A signal, and after how many seconds it is sent.
+        cold: Start Python anew, so that the libraries are imported; the seconds of ``kill`` begin
+            when the tool has taken over SIGTERM, its first step.
     """
     argv = [str(REPOSITORY / script), *map(str, arguments)]
 
     def run() -> None:
+        if cold:
+            environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+            os.execve(sys.executable, [sys.executable, *argv], environment)
         sys.argv = argv
         runpy.run_path(argv[0], run_name="__main__")
 
-    return _fork(run, " ".join([script, *argv[1:]]), seconds, kill)
+    return _fork(run, " ".join([script, *argv[1:]]), seconds, kill, cold)
 
 
 def run_reader(read: Callable[[], object], name: str, seconds: float = 60) -> Outcome:
@@ -103,7 +109,11 @@ def run_reader(read: Callable[[], object], name: str, seconds: float = 60) -> Ou
 
 
 def _fork(
-    run: Callable[[], None], command: str, seconds: float, kill: tuple[signal.Signals, float] | None
+    run: Callable[[], None],
+    command: str,
+    seconds: float,
+    kill: tuple[signal.Signals, float] | None,
+    cold: bool = False,
 ) -> Outcome:
     sys.stdout.flush()
     sys.stderr.flush()
@@ -115,6 +125,9 @@ def _fork(
     if pid == 0:
         _be_a_tool(run, output)
     descriptor = os.pidfd_open(pid)
+    while cold and not _catches(pid, signal.SIGTERM):
+        if select.select([descriptor], [], [], 0.005)[0]:
+            break
     if kill is not None and not select.select([descriptor], [], [], kill[1])[0]:
         os.kill(pid, kill[0])
     hung = not select.select([descriptor], [], [], seconds)[0]
@@ -174,6 +187,16 @@ def _end_session(session: int) -> int:
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     return len(left)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next((line for line in status.splitlines() if line.startswith("SigCgt:")), "x:0")
+    return bool(int(caught.split(":")[1], 16) >> (number - 1) & 1)
 
 
 def _members(session: int) -> list[int]:
