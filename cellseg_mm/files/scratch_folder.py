@@ -80,7 +80,10 @@ def _parents(target: Path) -> Iterator[None]:
 def _lock(work: Path, target: Path) -> int:
     """Make the scratch folder and lock it; the lock goes with the process, even a killed one."""
     while True:
-        work.mkdir(exist_ok=True)
+        try:
+            work.mkdir(exist_ok=True)
+        except OSError as error:  # it is not the hidden folder that was named
+            raise OSError(error.errno, error.strerror, str(target)) from error
         with suppress(FileNotFoundError):
             lock = os.open(work, os.O_RDONLY)
             try:
