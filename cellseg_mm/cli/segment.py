@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellseg_mm.runs.user_errors import exit_with_a_sentence
+
+if TYPE_CHECKING:
+    from cellseg_mm.inference.batch.executor import Executor
+    from cellseg_mm.runs.model_bundle import ModelBundle
 
 _FORMATS = ("geojson", "labels", "csv", "overlay")
 
@@ -83,6 +87,14 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="leave out images whose results are complete and would come out the same",
     )
+    processes = parser.add_mutually_exclusive_group()
+    processes.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the cores, an image each at a time (default: 1)",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -97,10 +109,12 @@ def run(args: argparse.Namespace) -> int:
             args.parser.error(f"{name} {value} must be above 0")
     if args.min_score is not None and args.min_score > 1:
         args.parser.error(f"--min-score {args.min_score} must be at most 1")
+    if args.workers < 1:
+        args.parser.error(f"--workers {args.workers} must be at least 1")
     with exit_with_a_sentence("finished images are whole; --resume goes on with the others."):
         # These imports take seconds, which --help and a mistyped option should not.
-        from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
-        from cellseg_mm.inference.cell_segmenter import CellSegmenter
+        from cellseg_mm.inference.batch.batch_options import BatchOptions
+        from cellseg_mm.inference.batch.segment_batch import segment_batch
         from cellseg_mm.runs.model_bundle import find_model
 
         bundle = find_model(args.model)
@@ -116,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
             args.paths,
             args.out,
             bundle,
-            lambda: CellSegmenter(bundle, args.device),
+            _executor(args, bundle),
             options,
             args.recursive,
             args.resume,
@@ -124,3 +138,15 @@ def run(args: argparse.Namespace) -> int:
     if outcome.failed == outcome.images:
         return 2
     return 1 if outcome.failed else 0
+
+
+def _executor(args: argparse.Namespace, bundle: ModelBundle) -> Executor:
+    from cellseg_mm.inference.batch.executor import InProcess
+    from cellseg_mm.inference.cell_segmenter import CellSegmenter
+    from cellseg_mm.inference.executors.local_processes import LocalProcesses
+    from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
+
+    model = WorkerModel(args.model, bundle.sha256, args.device)
+    if args.workers > 1:
+        return LocalProcesses(model, args.workers)
+    return InProcess(lambda: CellSegmenter(bundle, args.device))

@@ -50,14 +50,19 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
                 os.close(lock)
 
 
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what killed processes have left of :func:`atomic_write` in a folder or below it.
+def remove_unfinished(folder: str | Path, below: bool = True) -> None:
+    """Remove what killed processes have left of :func:`atomic_write`.
 
     Files that a living process is writing stay: it holds a lock on them.
+
+    Args:
+        folder: Where; it may be absent.
+        below: Whether to look into folders inside it.
     """
-    for path in Path(folder).rglob(f".*{_MARK}*"):
+    pattern = f".*{_MARK}*"
+    for path in Path(folder).rglob(pattern) if below else Path(folder).glob(pattern):
         with suppress(OSError):  # its writer lives, or has just finished
-            lock = os.open(path, os.O_RDONLY)
+            lock = os.open(path, os.O_RDWR)  # NFS locks what can be written
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()

@@ -12,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.batch.segment_batch import BatchOptions, segment_batch
+from cellseg_mm.inference.batch.batch_options import BatchOptions
+from cellseg_mm.inference.batch.executor import InProcess
+from cellseg_mm.inference.batch.segment_batch import segment_batch
 from cellseg_mm.inference.cell_finder import CellFinder
 from cellseg_mm.inference.cell_stream import count_tiles, stream_cells
 from cellseg_mm.inference.region_of_interest import RegionOfInterest
@@ -125,7 +127,8 @@ class CellSegmenter:
             UserError: There is no image, or a format is not known.
         """
         options = BatchOptions(tuple(formats), mpp, min_score)
-        outcome = segment_batch(paths, Path(out), self.bundle, lambda: self, options, resume=resume)
+        executor = InProcess(lambda: self)
+        outcome = segment_batch(paths, Path(out), self.bundle, executor, options, resume=resume)
         return outcome.failed
 
     @contextmanager

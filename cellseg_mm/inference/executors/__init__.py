@@ -1,0 +1,1 @@
+"""Who does the images of a batch besides this process."""
