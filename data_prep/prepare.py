@@ -59,6 +59,26 @@ def parse_args() -> argparse.Namespace:
         help="class names of class1.tif, class2.tif, … "
         "(default: those of dataset.json, or epithelial,lymphocyte,neutrophil,macrophage)",
     )
+    parser.add_argument(
+        "--class-table",
+        metavar="FILE",
+        type=Path,
+        help="YAML with a line `name: class` for each of those names: what it is called in "
+        "training, or `ignore` for cells that are neither cell nor background",
+    )
+    parser.add_argument(
+        "--ignore-unlabelled",
+        metavar="FOLDER",
+        type=Path,
+        help="ignore cells without a label that a model found in the training images: the folder "
+        "that `cellseg segment DIR/images/train --formats labels csv` wrote",
+    )
+    parser.add_argument(
+        "--min-score",
+        metavar="S",
+        type=float,
+        help="with --ignore-unlabelled: least score of such a cell (default: 0.6)",
+    )
     parser.add_argument("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
     parser.add_argument(
         "--workers",
@@ -70,6 +90,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.folds is None) != (args.fold is None):
         parser.error("--folds and --fold go together")
+    if args.min_score is not None and args.ignore_unlabelled is None:
+        parser.error("--min-score goes with --ignore-unlabelled")
     return args
 
 
@@ -87,6 +109,9 @@ def summary(audit: dict[str, Any], out: Path) -> str:
     for part, record in split["parts"].items():
         counts = ", ".join(f"{count} {name}" for name, count in record["instances"].items())
         lines.append(f"  {part + ':':7}{record['images']:5} images  {counts}")
+    if ignored := audit.get("ignored"):
+        counts = ", ".join(f"{number} in {part}" for part, number in ignored.items())
+        lines.append(f"  ignored cells, neither cell nor background: {counts}")
     fold = "" if split["fold"] is None else f", fold {split['fold']}"
     lines += [
         f"  split:  {out / split['file']}{fold}",
@@ -103,14 +128,21 @@ def main() -> None:
     with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
+        from cellseg_mm.preparation.unlabelled_cells import UnlabelledCells
 
         classes: tuple[str, ...] = ()
         if args.classes is not None:
             classes = tuple(name.strip() for name in args.classes.split(","))
+        unlabelled = None
+        if args.ignore_unlabelled is not None:
+            score = 0.6 if args.min_score is None else args.min_score
+            unlabelled = UnlabelledCells(args.ignore_unlabelled, score)
         options = PrepareOptions(
             raw=args.raw,
             out=args.out,
             classes=classes,
+            class_table=args.class_table,
+            unlabelled=unlabelled,
             val_fraction=args.val_fraction,
             folds=args.folds,
             fold=args.fold or 0,

@@ -46,6 +46,7 @@ def main() -> None:
             train_without_validation,
             use_mixed_precision,
         )
+        from cellseg_mm.runs.partial_labels import use_partial_labels
         from cellseg_mm.runs.training_start import resume_training, training_folder
 
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)
@@ -55,6 +56,11 @@ def main() -> None:
             return
         if train_without_validation(config):
             print("No validation images: no scores, no early stopping and no best checkpoint.")
+        for path, classes in use_partial_labels(config).items():
+            print(
+                f"Images of {path} are not annotated for {', '.join(classes)}: what has no label "
+                "there may be such a cell, and is not taken for background alone."
+            )
         if args.amp:
             use_mixed_precision(config)
         runner = QuietRunner.from_cfg(config)

@@ -25,8 +25,10 @@ class CellDataset(CocoDataset):
     - ``img_path``, ``img_id``, ``height``, ``width``; ``patient`` where it is known
     - ``label_path``: the planes, for ``LoadCellLabels``; absent for images without truth
     - ``bboxes``: (N, 4) float32, xyxy in pixels, tight and half-open
-    - ``labels``: (N,) int64, index into the classes
+    - ``labels``: (N,) int64, index into the classes; -1 for a cell to ignore (``iscrowd``)
     - ``instance_ids``: (N,) int64, the values in the planes
+    - ``unannotated``: labels of the classes that the image is not annotated for; absent where it is
+      annotated for all
 
     Images without cells are kept. Another set of classes goes into the config as
     ``metainfo=dict(classes=(...), palette=[...])``; they are found by name.
@@ -108,6 +110,13 @@ class CellDataset(CocoDataset):
             for record in raw_data_info["raw_ann_info"]
             if record["category_id"] in labels and not record.get("iscrowd")
         ]
+        cells = len(records)
+        # An ignored cell of ours stands in the file once for each category.
+        records += {
+            record["instance_id"]: record
+            for record in raw_data_info["raw_ann_info"]
+            if record.get("iscrowd") and isinstance(record.get("instance_id"), int)
+        }.values()
         height, width = image["height"], image["width"]
         sample = {
             "img_path": str(Path(self.data_prefix["img"], image["file_name"])),
@@ -115,11 +124,17 @@ class CellDataset(CocoDataset):
             "height": height,
             "width": width,
             "bboxes": record_boxes(records, height, width, self.ann_file).astype(np.float32),
-            "labels": np.array([labels[r["category_id"]] for r in records], np.int64),
+            "labels": np.array(
+                [labels[r["category_id"]] for r in records[:cells]]
+                + [-1] * (len(records) - cells),
+                np.int64,
+            ),
             "instance_ids": record_ids(records, self.ann_file),
         }
         if "label_file" in image:
             sample["label_path"] = str(Path(self.data_prefix["label"], image["label_file"]))
+        if annotated := image.get("annotated_category_ids"):
+            sample["unannotated"] = [v for k, v in labels.items() if k not in annotated]
         if "patient" in image:
             sample["patient"] = image["patient"]
         return sample
@@ -131,11 +146,12 @@ class CellDataset(CocoDataset):
         if missing:
             raise UserError(
                 f"{self.ann_file} has no category {', '.join(missing)}; it has "
-                f"{', '.join(ids)}: set metainfo.classes to those."
+                f"{', '.join(ids)}: set metainfo.classes to those, or prepare the data set with a "
+                "--class-table of all classes."
             )
         return {ids[name]: label for label, name in enumerate(self.metainfo["classes"])}
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of the cells of image ``idx``, for samplers that balance classes."""
         labels: list[int] = self.get_data_info(idx)["labels"].tolist()
-        return labels
+        return [label for label in labels if label >= 0]

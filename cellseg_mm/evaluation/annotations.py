@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,22 @@ class Annotations:
         source: Where it comes from, for messages.
         images: Image record (`height`, `width`, `file_name`, …) by image id, rising.
         cells: Annotation records by image id, with an empty list for an image without cells.
-            Records with `iscrowd` 1 are groups, not cells, and are left out.
+            Records with `iscrowd` 1 are groups or ignored cells, and are left out.
         categories: Name by category id, rising.
+        ignored: Those records by image id; an ignored cell, which the file has once for each
+            category, stands here once.
     """
 
     source: str
     images: dict[int, dict[str, Any]]
     cells: dict[int, list[dict[str, Any]]]
     categories: dict[int, str]
+    ignored: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def annotates(self, image_id: int, category_id: int) -> bool:
+        """Whether an image's annotators looked for a class; they did unless the file says so."""
+        annotated = self.images[image_id].get("annotated_category_ids")
+        return annotated is None or category_id in annotated
 
     def category_ids(self, classes: Sequence[str]) -> list[int]:
         """Category id of each class; see :func:`match_categories`."""
@@ -82,6 +90,7 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
     if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
         raise UserError(f"{source} holds an image id or a category id twice: number them again.")
     cells: dict[int, list[dict[str, Any]]] = {image_id: [] for image_id in images}
+    ignored: dict[int, dict[int, dict[str, Any]]] = {}
     for annotation in data["annotations"]:
         if annotation["image_id"] not in images or annotation["category_id"] not in categories:
             raise UserError(
@@ -91,7 +100,11 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
             )
         if not annotation.get("iscrowd", 0):
             cells[annotation["image_id"]].append(annotation)
-    return Annotations(source, images, cells, categories)
+        else:
+            of_image = ignored.setdefault(annotation["image_id"], {})
+            of_image.setdefault(annotation.get("instance_id", -len(of_image)), annotation)
+    once = {image_id: list(records.values()) for image_id, records in ignored.items()}
+    return Annotations(source, images, cells, categories, once)
 
 
 def read_coco_file(path: Path | str) -> dict[str, Any]:

@@ -46,7 +46,9 @@ class CellCocoMetric(BaseMetric):
     ============================  =================================================================
 
     As in COCO, a cap is on the best-scored detections of one class in one image; a class without
-    truth is left out of every mean. A number without any truth behind it is nan (pycocotools: -1).
+    truth is left out of every mean. Truth with `iscrowd` 1 is ignored, and so are detections of
+    classes that an image is not annotated for (`annotated_category_ids` of its record; as in LVIS):
+    they are neither right nor wrong. A number without any truth behind it is nan (pycocotools: -1).
     Without any detection, all other numbers are 0. Detections with an empty mask do not count.
     Images of `ann_file` that the model has not seen count as images without detections. Numbers are
     not rounded.
@@ -93,6 +95,7 @@ class CellCocoMetric(BaseMetric):
         images = {image.image_id: image for image in reversed(results)}
         category_ids = self._category_ids()
         self._check(images.values(), num_classes=len(category_ids))
+        images = {key: self._annotated(image, category_ids) for key, image in images.items()}
 
         metrics: dict[str, float] = {}
         for iou_type in self.iou_types:
@@ -107,6 +110,13 @@ class CellCocoMetric(BaseMetric):
         classes = (self.dataset_meta or {}).get("classes", ())
         categories = {key: category["name"] for key, category in self._truth.cats.items()}
         return match_categories(classes, categories, self.ann_file)
+
+    def _annotated(self, image: ImageDetections, category_ids: Sequence[int]) -> ImageDetections:
+        """The detections of classes that the image is annotated for."""
+        annotated = self._truth.imgs[image.image_id].get("annotated_category_ids")
+        if annotated is None:
+            return image
+        return image.only(np.isin(np.array(category_ids)[image.labels], annotated))
 
     def _check(self, images: Iterable[ImageDetections], num_classes: int) -> None:
         truth = self._truth.imgs
@@ -179,7 +189,7 @@ class CellCocoMetric(BaseMetric):
             for key, value in scores.items():
                 taken = f"{iou_type}_{key}_{name}" in metrics  # a class may be called "50"
                 metrics[f"{iou_type}_{key}_{'class_' if taken else ''}{name}"] = value
-            count = len(self._truth.catToImgs[category_id])
+            count = len(self._truth.getAnnIds(catIds=[category_id], iscrowd=False))
             columns = "".join(f"{scores[key]:>8.3f}" for key in ("mAP", "mAP_50", "mAP_75"))
             lines.append(f"{name:<20}{count:>8}{columns}")
         MMLogger.get_current_instance().info("\n" + "\n".join(lines))

@@ -19,6 +19,7 @@ from cellseg_mm.evaluation.label_map import (
     label_map_from_predictions,
     label_map_from_truth,
 )
+from cellseg_mm.evaluation.scored_predictions import scored_predictions
 
 
 @METRICS.register_module()
@@ -28,7 +29,9 @@ class CellSegmentationMetric(BaseMetric):
     Names and definitions are those of :mod:`cellseg_mm.evaluation.cell_metrics`. Predictions under
     the score threshold are dropped, the others become one label map (the rule:
     :mod:`cellseg_mm.evaluation.label_map`); true cells are flattened likewise. Categories are
-    matched to the dataset's classes by name; true cells of other categories are left out. Images of
+    matched to the dataset's classes by name; true cells of other categories are left out, and so are
+    predictions that are neither right nor wrong
+    (:mod:`cellseg_mm.evaluation.scored_predictions`). Images of
     the annotation file that the model has not seen count as images without predictions, as in
     `CellCocoMetric`. Only a few sums are kept of each image.
 
@@ -110,9 +113,15 @@ class CellSegmentationMetric(BaseMetric):
             if cell["category_id"] in category_ids
         ]
         truth_classes = [category_ids.index(cell["category_id"]) for cell in cells]
-        sure = np.flatnonzero(detections.scores >= self.score_thr)
         height, width = image["height"], image["width"]
         try:
+            scored = scored_predictions(
+                self._truth,
+                detections.image_id,
+                [category_ids[label] for label in detections.labels],
+                detections.masks,
+            )
+            sure = np.flatnonzero(scored & (detections.scores >= self.score_thr))
             prediction = label_map_from_predictions(
                 detections.masks[sure], detections.scores[sure], height, width, self.min_kept
             )

@@ -55,6 +55,17 @@ class ImageDetections:
         """(N, 4) float64 boxes as COCO writes them: x, y, width, height."""
         return np.hstack([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]])
 
+    def only(self, chosen: npt.NDArray[np.bool_]) -> ImageDetections:
+        """Some of the detections; `chosen` is (N,)."""
+        return ImageDetections(
+            self.image_id,
+            self.boxes[chosen],
+            self.scores[chosen],
+            self.labels[chosen],
+            self.masks[chosen],
+            self.areas[chosen],
+        )
+
     @classmethod
     def from_data_sample(cls, data_sample: Mapping[str, Any]) -> ImageDetections:
         """Read MMDetection's result for one image.
@@ -91,8 +102,7 @@ class ImageDetections:
                 "its weights have diverged, or its input is broken."
             )
         areas = masks.runs.areas
-        kept = areas > 0
-        return cls(image_id, boxes[kept], scores[kept], labels[kept], masks[kept], areas[kept])
+        return cls(image_id, boxes, scores, labels, masks, areas).only(areas > 0)
 
 
 def _to_numpy(tensor: torch.Tensor, dtype: torch.dtype) -> npt.NDArray[Any]:

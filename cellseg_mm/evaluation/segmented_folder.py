@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,22 @@ import tifffile
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.structures.mask_runs import MaskRuns
+
+
+class SegmentedImage(NamedTuple):
+    """The cells of one image.
+
+    Attributes:
+        labels: (H, W) ids 1 … N, 0 = background.
+        classes: N names.
+        scores: (N,) float64.
+        stem: Where its files are, without what follows its name.
+    """
+
+    labels: npt.NDArray[np.integer]
+    classes: list[str]
+    scores: npt.NDArray[np.float64]
+    stem: Path
 
 
 def read_segmented_folder(folder: Path, annotations: Annotations) -> Iterator[dict[str, Any]]:
@@ -35,30 +51,16 @@ def read_segmented_folder(folder: Path, annotations: Annotations) -> Iterator[di
     """
     categories = {name: category_id for category_id, name in annotations.categories.items()}
     for image_id, image in annotations.images.items():
-        stem = _find_results(folder, str(image.get("file_name", image_id)))
-        table, label_map = Path(f"{stem}.csv"), Path(f"{stem}_labels.ome.tif")
-        try:
-            with table.open(newline="", encoding="utf-8-sig") as file:
-                rows = [(int(r["id"]), r["class"], float(r["score"])) for r in csv.DictReader(file)]
-            labels = tifffile.imread(label_map, series=0, level=0)
-        except OSError:
-            raise
-        except Exception as error:  # tifffile has many
-            raise UserError(f"{stem}: the results are damaged ({error}): segment again.") from error
         size = [image["height"], image["width"]]
-        if list(labels.shape) != size:
-            raise UserError(
-                f"{label_map} is {list(labels.shape)}, but the image in {annotations.source} is "
-                f"{size} (height, width): segment the images of this data set."
-            )
-        if [number for number, *_ in rows] != list(range(1, int(labels.max()) + 1)):
-            raise UserError(f"{table} and {label_map} hold other cells: segment again.")
-        counts = _runs(labels, len(rows)).encode()
-        for (_, name, score), count in zip(rows, counts, strict=True):
+        found = read_segmented_image(
+            find_results(folder, str(image.get("file_name", image_id))), size, annotations.source
+        )
+        counts = _runs(found.labels, len(found.scores)).encode()
+        for name, score, count in zip(found.classes, found.scores.tolist(), counts, strict=True):
             if name not in categories:
                 raise UserError(
-                    f"{table} has cells of the class {name!r}, but {annotations.source} has the "
-                    f"classes {', '.join(categories)}: use a model of these classes."
+                    f"{found.stem}.csv has cells of the class {name!r}, but {annotations.source} "
+                    f"has the classes {', '.join(categories)}: use a model of these classes."
                 )
             yield {
                 "image_id": image_id,
@@ -68,8 +70,43 @@ def read_segmented_folder(folder: Path, annotations: Annotations) -> Iterator[di
             }
 
 
-def _find_results(folder: Path, file_name: str) -> Path:
-    """Where an image's results are, without what follows its name."""
+def read_segmented_image(stem: Path, size: Sequence[int], source: str) -> SegmentedImage:
+    """Read the cells of one image.
+
+    Args:
+        stem: What :func:`find_results` gave.
+        size: Height and width of the image, pixels.
+        source: The data set, for messages.
+
+    Raises:
+        UserError: A file is damaged, or the image had another size.
+    """
+    table, label_map = Path(f"{stem}.csv"), Path(f"{stem}_labels.ome.tif")
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(int(r["id"]), r["class"], float(r["score"])) for r in csv.DictReader(file)]
+        labels = tifffile.imread(label_map, series=0, level=0)
+    except OSError:
+        raise
+    except Exception as error:  # tifffile has many
+        raise UserError(f"{stem}: the results are damaged ({error}): segment again.") from error
+    if list(labels.shape) != list(size):
+        raise UserError(
+            f"{label_map} is {list(labels.shape)}, but the image in {source} is {list(size)} "
+            "(height, width): segment the images of this data set."
+        )
+    if [number for number, *_ in rows] != list(range(1, int(labels.max()) + 1)):
+        raise UserError(f"{table} and {label_map} hold other cells: segment again.")
+    scores = np.array([score for *_, score in rows], np.float64)
+    return SegmentedImage(labels, [name for _, name, _ in rows], scores, stem)
+
+
+def find_results(folder: Path, file_name: str) -> Path:
+    """Where an image's results are, without what follows its name.
+
+    Raises:
+        MissingFileError: They are not there.
+    """
     name = Path(file_name)
     for stem in (folder / name.with_suffix(""), folder / name.stem):
         if Path(f"{stem}.csv").is_file() and Path(f"{stem}_labels.ome.tif").is_file():

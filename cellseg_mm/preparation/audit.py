@@ -127,6 +127,7 @@ def split_warnings(
     groups: Sequence[str],
     classes: Sequence[str],
     val_fraction: float,
+    annotated: Sequence[int] | None = None,
 ) -> list[str]:
     """What deserves a look in a split of the training images.
 
@@ -136,6 +137,7 @@ def split_warnings(
         groups: Group of each of them.
         classes: Class names.
         val_fraction: The share of validation images that was asked for.
+        annotated: Numbers, from 1, of the classes that the data set annotates; None = all.
     """
     warnings: list[str] = []
     if not fold.val:
@@ -158,7 +160,11 @@ def split_warnings(
         )
     for part, in_part in (("training", False), ("validation", True)):
         counts = part_record([r for r in inspections if (r.name in in_val) == in_part], classes)
-        missing = [name for name, count in counts["instances"].items() if not count]
+        missing = [
+            name
+            for number, (name, count) in enumerate(counts["instances"].items(), start=1)
+            if not count and (annotated is None or number in annotated)
+        ]
         if missing:
             warnings.append(f"No {part} image has the class {_list(missing)}.")
     share = len(fold.val) / len(inspections)
@@ -192,6 +198,12 @@ def audit_markdown(audit: Record) -> str:
         + f"; {split['groups']} groups (patients, or single images) in training and validation.",
         "",
     ]
+    if "class_table" in audit:
+        rows = [[name, target] for name, target in audit["class_table"].items()]
+        lines += ["## Classes", "", markdown_table(["class of the data", "becomes"], rows), ""]
+    if "ignored" in audit:
+        counts = ", ".join(f"{part} {number}" for part, number in audit["ignored"].items())
+        lines += [f"Ignored cells, neither cell nor background: {counts}.", ""]
     rows = []
     for part in ("train", "val", "test"):
         record = split["parts"][part]
@@ -203,7 +215,8 @@ def audit_markdown(audit: Record) -> str:
         stats = audit["statistics"][part]
         if stats["images"]:
             lines += ["", f"## {title}", "", *_statistics_lines(stats)]
-    lines += ["", "## Images", "", _image_table(audit["images"], classes)]
+    sources = list(audit.get("class_table", classes))  # images are described as they came
+    lines += ["", "## Images", "", _image_table(audit["images"], sources)]
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ def annotations_from_planes(
 
     Args:
         planes: (P, H, W) ids 1 … N; all pixels of an id lie in one plane.
-        categories: (N,) category id of each instance.
+        categories: (N,) category id of each instance, 0 where it is ignored.
         image_id: Id of the image.
 
     Returns:
@@ -56,7 +56,7 @@ def annotations_from_planes(
                 "category_id": int(category),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": int(areas[instance_id]),
-                "iscrowd": 0,
+                "iscrowd": int(category == 0),
                 "segmentation": {"size": [height, width], "counts": text},
                 "instance_id": instance_id,
             }
@@ -76,10 +76,19 @@ def coco_dataset(
 
     Returns:
         The data set; annotation ids count from 1, as COCO's evaluation takes id 0 for "no match".
+        An ignored instance (category 0) stands there once for each category, with `iscrowd` 1:
+        COCO's evaluation then passes over detections of every class that lie on it.
     """
+    records: list[Record] = []
+    for annotation in annotations:
+        if annotation.get("category_id") == 0:
+            every = range(1, len(classes) + 1)
+            records += ({**annotation, "category_id": category} for category in every)
+        else:
+            records.append(annotation)
     return {
         "images": list(images),
-        "annotations": [{"id": number, **a} for number, a in enumerate(annotations, start=1)],
+        "annotations": [{"id": number, **a} for number, a in enumerate(records, start=1)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
     }
 

@@ -51,7 +51,8 @@ class ImageInspection:
         shared_ids: Raw ids that occur in more than one class.
         overlap_pixels: Pixels that lie in more than one class file.
         fragmented: Instances of more than one 8-connected piece.
-        classes: (N,) class number of each instance.
+        classes: (N,) number of each instance's class in the prepared data set; ignored instances
+            are neither here nor in the next two.
         areas: (N,) pixels.
         box_sides: (N,) longer side of the box, pixels.
         blue_excess: See :func:`cellseg_mm.preparation.channel_order.blue_excess`.
@@ -80,10 +81,11 @@ class ImageInspector:
     """Inspects images: a picklable function of a :class:`RawImage`.
 
     Attributes:
-        num_classes: Number of classes C.
+        targets: For each of the C raw classes, the number of its class in the prepared data set, 0
+            where its instances are ignored.
     """
 
-    num_classes: int
+    targets: tuple[int, ...]
 
     def __call__(self, image: RawImage) -> ImageInspection | list[Problem]:
         """Read all files of an image.
@@ -119,14 +121,17 @@ class ImageInspector:
         if problems or pixels is None:
             return problems
         instances = collect_instances(masks)
-        counts = np.bincount(instances.classes, minlength=self.num_classes + 1)
-        for number in range(1, self.num_classes + 1):
+        counts = np.bincount(instances.classes, minlength=len(self.targets) + 1)
+        for number in range(1, len(self.targets) + 1):
             file = class_files.get(number, ClassFile("absent", None, 0))
             if counts[number]:
                 file = ClassFile("present", file.dtype, int(counts[number]))
             class_files[number] = file
         cover = np.zeros(pixels.shape[:2], np.uint8) + sum(m != 0 for m in masks.values())
         ids, uses = np.unique(instances.raw_ids, return_counts=True)
+        classes = np.array((0, *self.targets))[instances.classes]
+        kept = classes > 0
+        sides = (instances.boxes[:, 2:] - instances.boxes[:, :2]).max(axis=1, initial=0)
         return ImageInspection(
             name=image.name,
             part=image.part,
@@ -140,9 +145,9 @@ class ImageInspector:
             shared_ids=ids[uses > 1].tolist(),
             overlap_pixels=int(np.count_nonzero(cover > 1)),
             fragmented=_count_fragmented(instances),
-            classes=instances.classes,
-            areas=instances.areas,
-            box_sides=(instances.boxes[:, 2:] - instances.boxes[:, :2]).max(axis=1, initial=0),
+            classes=classes[kept],
+            areas=instances.areas[kept],
+            box_sides=sides[kept],
             blue_excess=blue_excess(pixels, cover > 0),
         )
 

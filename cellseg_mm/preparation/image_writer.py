@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from cellseg_mm.files.rgb_file import encode_rgb
 from cellseg_mm.preparation.channel_order import Order, to_rgb
+from cellseg_mm.preparation.class_table import ClassTable
 from cellseg_mm.preparation.coco_annotations import Record, annotations_from_planes
 from cellseg_mm.preparation.instances import collect_instances
 from cellseg_mm.preparation.raw_layout import RawImage
 from cellseg_mm.preparation.raw_reader import read_image, read_mask
+from cellseg_mm.preparation.unlabelled_cells import UnlabelledCells
 from cellseg_mm.structures.planes import pack_planes, write_planes
 
 # Stored, not compressed: decoding takes a third of the time, which is what a loader waits for, and
@@ -38,10 +41,14 @@ class ImageWriter:
     Attributes:
         folder: The prepared folder, with `images/train`, `images/test` and `labels`.
         order: Channel order of the raw files.
+        table: Translates the classes.
+        unlabelled: Finds cells without a label, which are ignored; None = there are none.
     """
 
     folder: Path
     order: Order
+    table: ClassTable
+    unlabelled: UnlabelledCells | None = None
 
     def __call__(self, image: RawImage) -> WrittenImage:
         """Write one image.
@@ -61,11 +68,18 @@ class ImageWriter:
                 for number, path in image.mask_paths.items()
             }
             instances = collect_instances(masks)
-            planes = pack_planes(instances.crops, height, width)
+            crops, classes = instances.crops, np.array((0, *self.table.numbers))[instances.classes]
+            if self.unlabelled is not None:
+                labelled = np.any([mask != 0 for mask in masks.values()] or [pixels[..., 0] < 0], 0)
+                crops = crops + self.unlabelled.find(image.name, labelled, 1 + len(crops))
+                classes = np.append(classes, np.zeros(len(crops) - len(classes), np.int64))
+            planes = pack_planes(crops, height, width)
             record["label_file"] = f"{image.name}.tif"
             write_planes(self.folder / "labels" / record["label_file"], planes)
-            annotations = annotations_from_planes(planes, instances.classes, image.image_id)
+            annotations = annotations_from_planes(planes, classes, image.image_id)
         record |= {"height": height, "width": width}
+        if image.mask_paths is not None and self.table.annotated is not None:
+            record["annotated_category_ids"] = self.table.annotated
         if image.patient is not None:
             record["patient"] = image.patient
         if image.mpp is not None:

@@ -22,6 +22,7 @@ from cellseg_mm.preparation.audit import (
     split_warnings,
 )
 from cellseg_mm.preparation.channel_order import ChannelOrder, as_record, vote_channel_order
+from cellseg_mm.preparation.class_table import IGNORE, ClassTable, read_class_table
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.image_groups import group_images, patient_of
 from cellseg_mm.preparation.image_inspection import ImageInspection, ImageInspector
@@ -43,6 +44,7 @@ from cellseg_mm.preparation.splits import (
     read_split,
     write_split,
 )
+from cellseg_mm.preparation.unlabelled_cells import UnlabelledCells
 
 DEFAULT_CLASSES = ("epithelial", "lymphocyte", "neutrophil", "macrophage")
 
@@ -56,6 +58,9 @@ class PrepareOptions:
         out: Folder to write, in the prepared layout.
         classes: Class names; class K is `classK.tif`. None are those of the raw folder's
             `dataset.json`, or else :data:`DEFAULT_CLASSES`.
+        class_table: File with the classes of the prepared data set by those names; None = the same.
+        unlabelled: Finds cells without a label in the images for training, which are then ignored;
+            its `names` are set here. None = what has no label is background.
         val_fraction: Share of the training images for validation, 0 ≤ f < 1; unused with folds.
         folds: Number of folds k ≥ 2, or None.
         fold: The fold, from 0, whose images are for validation.
@@ -70,6 +75,8 @@ class PrepareOptions:
     raw: Path
     out: Path
     classes: tuple[str, ...] = ()
+    class_table: Path | None = None
+    unlabelled: UnlabelledCells | None = None
     val_fraction: float = 0.05
     folds: int | None = None
     fold: int = 0
@@ -127,30 +134,39 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
     """
     with replaced_folder(options.out, options.raw) as folder:
         options, facts = _with_facts(options)
-        images, inspections, warnings = _check(options, facts)
+        table = ClassTable.unchanged(options.classes)
+        if options.class_table is not None:
+            table = read_class_table(options.class_table, options.classes)
+        images, inspections, warnings = _check(options, facts, table)
         train = [inspection for inspection in inspections if inspection.part == "train"]
         order = _channel_order(options, train)
         patients = [image.patient for image in images if image.part == "train"]
         groups = group_images([r.name for r in train], [r.content for r in train], patients)
         _copy_splits(options.out, folder)
-        folds = _folds(options, folder, train, groups)
+        folds = _folds(options, folder, train, groups, len(table.targets))
         fold = folds[options.fold if options.folds else 0]
+        unlabelled = options.unlabelled
+        if unlabelled is not None:
+            unlabelled.check(fold.train)
+            unlabelled = replace(unlabelled, names=frozenset(fold.train))
 
         for name in ("images/train", "images/test", "labels", "annotations"):
             (folder / name).mkdir(parents=True)
-        writer = ImageWriter(folder, order.order)
+        writer = ImageWriter(folder, order.order, table, unlabelled)
         try:
             written = list(
                 ordered_map(writer, images, options.workers, "write", options.show_progress)
             )
         except BadFileError as error:
             raise InputError(error.problem) from error
-        _write_annotations(folder, images, written, fold, options.classes)
+        ignored = _write_annotations(folder, images, written, fold, table.targets)
 
         share = 1 / options.folds if options.folds else options.val_fraction
         warnings += find_warnings(images, inspections)
         warnings += [order.doubt] if order.doubt else []
-        warnings += split_warnings(fold, train, groups, options.classes, share)
+        warnings += split_warnings(
+            fold, train, groups, table.targets, share, table.annotated
+        )
         if options.group_regex is not None:
             unmatched = [i.name for i in images if i.part == "train" and i.patient is None]
             if unmatched:
@@ -158,7 +174,9 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
                     f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training "
                     f"images; the others, such as {unmatched[0]}, are groups of their own."
                 )
-        audit = _audit(options, inspections, order, groups, fold, warnings)
+        audit = _audit(options, table, inspections, order, groups, fold, warnings)
+        if any(ignored.values()):
+            audit["ignored"] = ignored
         _write_json(folder / AUDIT_FILE, audit, indent=1)
         (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
     return audit
@@ -178,14 +196,14 @@ def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts]:
 
 
 def _check(
-    options: PrepareOptions, facts: RawFacts
+    options: PrepareOptions, facts: RawFacts, table: ClassTable
 ) -> tuple[list[RawImage], list[ImageInspection], list[str]]:
     """Read every file; raise one error that lists all problems."""
     dataset = scan_raw_folder(options.raw, len(options.classes))
     problems = list(dataset.problems)
     inspections: list[ImageInspection] = []
     readable = [image for image in dataset.images if image.image_path.is_file()]
-    inspector = ImageInspector(len(options.classes))
+    inspector = ImageInspector(table.numbers)
     for result in ordered_map(inspector, readable, options.workers, "check", options.show_progress):
         if isinstance(result, ImageInspection):
             inspections.append(result)
@@ -227,7 +245,11 @@ def _copy_splits(out: Path, folder: Path) -> None:
 
 
 def _folds(
-    options: PrepareOptions, folder: Path, train: Sequence[ImageInspection], groups: Sequence[str]
+    options: PrepareOptions,
+    folder: Path,
+    train: Sequence[ImageInspection],
+    groups: Sequence[str],
+    classes: int,
 ) -> list[Fold]:
     """Read the split file of these arguments, or draw the split and write the file."""
     arguments = options.split_arguments
@@ -240,7 +262,6 @@ def _folds(
             # The user knows the file by its place in the output.
             original = options.out / SPLITS_FOLDER / path.name
             raise InputError(error.problem._replace(path=original)) from error
-    classes = len(options.classes)
     counts = np.array([np.bincount(r.classes, minlength=classes + 1)[1:] for r in train])
     try:
         folds = draw_folds(names, groups, counts, arguments)
@@ -257,20 +278,25 @@ def _write_annotations(
     written: Sequence[WrittenImage],
     fold: Fold,
     classes: Sequence[str],
-) -> None:
+) -> dict[str, int]:
+    """Write the COCO files; returns the number of ignored cells of each part."""
     in_val = set(fold.val)
     parts: dict[str, list[WrittenImage]] = {"train": [], "val": [], "test": []}
     for image, records in zip(images, written, strict=True):
         validates = image.part == "train" and image.name in in_val
         parts["val" if validates else image.part].append(records)
+    ignored = {}
     for part, members in parts.items():
+        ignored[part] = sum(a["iscrowd"] for member in members for a in member.annotations)
         annotations = (record for member in members for record in member.annotations)
         dataset = coco_dataset([member.image for member in members], annotations, classes)
         _write_json(folder / "annotations" / f"{part}.json", dataset)
+    return ignored
 
 
 def _audit(
     options: PrepareOptions,
+    table: ClassTable,
     inspections: Sequence[ImageInspection],
     order: ChannelOrder,
     groups: Sequence[str],
@@ -284,20 +310,26 @@ def _audit(
         "val": [r for r in train if r.name in in_val],
         "test": [r for r in inspections if r.part == "test"],
     }
+    classes = table.targets
+    translated = {
+        name: classes[number - 1] if number else IGNORE
+        for name, number in zip(options.classes, table.numbers, strict=True)
+    }
     return {
         "format": FORMAT,
-        "classes": list(options.classes),
+        "classes": list(classes),
+        **({"class_table": translated} if options.class_table is not None else {}),
         "channel_order": as_record(order),
         "split": {
             "file": f"{SPLITS_FOLDER}/{options.split_arguments.file_name}",
             "fold": options.fold if options.folds else None,
             "groups": len(set(groups)),
-            "parts": {name: part_record(part, options.classes) for name, part in parts.items()},
+            "parts": {name: part_record(part, classes) for name, part in parts.items()},
         },
         "warnings": list(warnings),
         "statistics": {
-            "train": image_statistics(train, options.classes),
-            "test": image_statistics(parts["test"], options.classes),
+            "train": image_statistics(train, classes),
+            "test": image_statistics(parts["test"], classes),
         },
         "images": [image_record(inspection, options.classes) for inspection in inspections],
     }

@@ -23,6 +23,7 @@ from torch import Tensor
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.files.checkpoint_file import read_checkpoint
 from cellseg_mm.files.json_file import read_json
+from cellseg_mm.runs.partial_labels import PARTIAL_LABEL_HEADS
 
 FORMAT = "cellseg-mm model 1"
 WEIGHTS_FILE, MODEL_FILE, CARD_FILE = "model.safetensors", "model.json", "README.md"
@@ -61,6 +62,7 @@ _KEYS = {
 """What a bundle may set: what the configs of this package do, and settings of NMS."""
 
 _FOR_TRAINING = {"init_cfg", "pretrained", "checkpoint", "checkpoint_path", "url"}
+_STOCK_HEADS = {ours: stock for stock, ours in PARTIAL_LABEL_HEADS.items()}
 _LARGEST_MODEL_FILE = 1 << 20
 _LARGEST_WEIGHTS = 4 << 30
 """Bytes; ten times those of the largest network here."""
@@ -286,6 +288,8 @@ def bundle_of(checkpoint: Path, config: Config) -> ModelBundle:
 
 def without_training(node: Any) -> Any:
     """A network's config without what only training needs."""
+    if isinstance(node, str):
+        return _STOCK_HEADS.get(node, node)
     if isinstance(node, Mapping):
         return {
             key: None if key == "train_cfg" else without_training(value)

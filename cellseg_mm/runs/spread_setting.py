@@ -42,7 +42,7 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
     elif key == "max_epochs":
         if type(value) is not int or value < 1:
             raise UserError(f"--cfg-options max_epochs={value}: give a whole number from 1.")
-        for node in _mappings([config.train_cfg, config.get("param_scheduler")]):
+        for node in mappings([config.train_cfg, config.get("param_scheduler")]):
             for name in ("max_epochs", "end", "T_max"):
                 if node.get("by_epoch", True) and node.get(name) == config.max_epochs:
                     node[name] = value
@@ -53,11 +53,11 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
             value = [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
             if not value:
                 raise UserError("--cfg-options metainfo.classes=[]: give at least one name.")
-        for node in _mappings([config[part] for part in _data_parts(config)]):
+        for node in mappings([config[part] for part in _data_parts(config)]):
             if "metainfo" in node and _same(node["metainfo"].get(name), old):
                 node["metainfo"][name] = value
         if name == "classes" and old:
-            for node in _mappings(config._cfg_dict):
+            for node in mappings(config._cfg_dict):
                 if node.get("num_classes") == len(old):
                     node["num_classes"] = len(value)
     return value
@@ -81,14 +81,14 @@ def _moved(node: Any, old: str, new: str) -> Any:
     return node
 
 
-def _mappings(node: Any) -> Iterator[MutableMapping[str, Any]]:
+def mappings(node: Any) -> Iterator[MutableMapping[str, Any]]:
     """All mappings within a part of a config, itself included."""
     children: Any = node if isinstance(node, list | tuple) else ()
     if isinstance(node, MutableMapping):
         yield node
         children = node.values()
     for child in children:
-        yield from _mappings(child)
+        yield from mappings(child)
 
 
 def _same(names: Any, others: Any) -> bool:

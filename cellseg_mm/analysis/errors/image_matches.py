@@ -20,6 +20,7 @@ from cellseg_mm.evaluation.cell_metrics import ImageStatistics, image_statistics
 from cellseg_mm.evaluation.label_map import MIN_KEPT, paint_by_score
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, mask_overlap_pairs
 from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.evaluation.scored_predictions import scored_predictions
 from cellseg_mm.structures.mask_runs import MaskRuns
 
 FloatArray = npt.NDArray[np.float64]
@@ -98,7 +99,9 @@ def match_images(
 
     Args:
         annotations: The truth; class c is the c-th category by id.
-        predictions: What :func:`cellseg_mm.evaluation.predictions.load_predictions` gives.
+        predictions: What :func:`cellseg_mm.evaluation.predictions.load_predictions` gives; those
+            that are neither right nor wrong (:mod:`cellseg_mm.evaluation.scored_predictions`) are
+            left out.
         score_threshold: Least score of the predictions that count for `statistics`.
         crowding_radius: Distance of centres, pixels.
 
@@ -118,7 +121,8 @@ def match_images(
             )
         by_image[prediction["image_id"]].append(row)
     matches = []
-    for image_id, rows in by_image.items():
+    for image_id, all_rows in by_image.items():
+        rows = _scored(annotations, predictions, image_id, all_rows)
         rows.sort(key=lambda row: -predictions[row]["score"])  # stable, as COCO's sort is
         try:
             matches.append(
@@ -135,6 +139,19 @@ def match_images(
         except ValueError as error:
             raise UserError(f"Image {image_id} of {annotations.source}: {error}") from error
     return matches
+
+
+def _scored(
+    annotations: Annotations, predictions: Sequence[Prediction], image_id: int, rows: list[int]
+) -> list[int]:
+    """The predictions of an image that are right or wrong."""
+    scored = scored_predictions(
+        annotations,
+        image_id,
+        [predictions[row]["category_id"] for row in rows],
+        (predictions[row]["segmentation"] for row in rows),
+    )
+    return [row for row, counts in zip(rows, scored, strict=True) if counts]
 
 
 def _match_image(

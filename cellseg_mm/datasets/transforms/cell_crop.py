@@ -32,9 +32,8 @@ class CellCrop(BaseTransform):
 
     A cell at the window's edge keeps its visible part. Where less than ``min_visible`` of it or
     fewer than ``min_area`` pixels are left, its class can no longer be told: it is flagged as
-    ignored, for assigners with ``ignore_iof_thr`` > 0 to take it neither for a cell nor for
-    background (MMDetection's do so unless all cells of a crop are ignored). Cells without a pixel
-    are dropped.
+    ignored, for ``IgnoringMaxIoUAssigner`` to take it neither for a cell nor for background. Cells
+    without a pixel are dropped.
 
     Random numbers come from NumPy's global generator, as in
     :class:`~cellseg_mm.datasets.transforms.albu_label_maps.AlbuLabelMaps`.

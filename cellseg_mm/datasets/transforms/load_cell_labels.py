@@ -24,7 +24,7 @@ class LoadCellLabels(BaseTransform):
     - label_path (str)
     - height, width (int)
     - bboxes (np.float32, (N, 4) xyxy)
-    - labels (np.int64, (N,))
+    - labels (np.int64, (N,)), -1 for cells to ignore
     - instance_ids (np.int64, (N,))
 
     Added Keys:
@@ -57,7 +57,7 @@ class LoadCellLabels(BaseTransform):
         results["gt_masks"] = LabelMapMasks(planes, results["instance_ids"])
         results["gt_bboxes"] = HorizontalBoxes(results["bboxes"])
         results["gt_bboxes_labels"] = results["labels"]
-        results["gt_ignore_flags"] = np.zeros(len(results["labels"]), bool)
+        results["gt_ignore_flags"] = results["labels"] < 0
         return results
 
     def __repr__(self) -> str:

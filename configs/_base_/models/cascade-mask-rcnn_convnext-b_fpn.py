@@ -35,7 +35,7 @@ model = dict(
         rcnn=[
             dict(
                 assigner=dict(
-                    type="MaxIoUAssigner",
+                    type="IgnoringMaxIoUAssigner",
                     pos_iou_thr=iou,
                     neg_iou_thr=iou,
                     min_pos_iou=iou,

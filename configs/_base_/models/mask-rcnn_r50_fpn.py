@@ -84,7 +84,7 @@ model = dict(
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
-                type="MaxIoUAssigner",
+                type="IgnoringMaxIoUAssigner",
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
@@ -107,7 +107,7 @@ model = dict(
         ),
         rcnn=dict(
             assigner=dict(
-                type="MaxIoUAssigner",
+                type="IgnoringMaxIoUAssigner",
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
