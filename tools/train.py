@@ -40,13 +40,13 @@ def main() -> None:
         args = parse_args()
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.runs.parameter_count import log_trainable_parameters
+        from cellseg_mm.runs.partial_labels import use_partial_labels
         from cellseg_mm.runs.quiet_runner import QuietRunner
         from cellseg_mm.runs.run_config import (
             load_config,
             train_without_validation,
             use_mixed_precision,
         )
-        from cellseg_mm.runs.partial_labels import use_partial_labels
         from cellseg_mm.runs.training_start import resume_training, training_folder
 
         config = load_config(args.config, args.work_dir, args.cfg_options, args.launcher)

@@ -125,8 +125,7 @@ class CellDataset(CocoDataset):
             "width": width,
             "bboxes": record_boxes(records, height, width, self.ann_file).astype(np.float32),
             "labels": np.array(
-                [labels[r["category_id"]] for r in records[:cells]]
-                + [-1] * (len(records) - cells),
+                [labels[r["category_id"]] for r in records[:cells]] + [-1] * (len(records) - cells),
                 np.int64,
             ),
             "instance_ids": record_ids(records, self.ann_file),

@@ -29,11 +29,11 @@ class CellSegmentationMetric(BaseMetric):
     Names and definitions are those of :mod:`cellseg_mm.evaluation.cell_metrics`. Predictions under
     the score threshold are dropped, the others become one label map (the rule:
     :mod:`cellseg_mm.evaluation.label_map`); true cells are flattened likewise. Categories are
-    matched to the dataset's classes by name; true cells of other categories are left out, and so are
-    predictions that are neither right nor wrong
-    (:mod:`cellseg_mm.evaluation.scored_predictions`). Images of
-    the annotation file that the model has not seen count as images without predictions, as in
-    `CellCocoMetric`. Only a few sums are kept of each image.
+    matched to the dataset's classes by name; true cells of other categories are left out, and so
+    are predictions that are neither right nor wrong (the rule:
+    :mod:`cellseg_mm.evaluation.scored_predictions`). Images of the annotation file that the model
+    has not seen count as images without predictions, as in `CellCocoMetric`. Only a few sums are
+    kept of each image.
 
     Without any true cell in the annotation file, nothing is reported.
 

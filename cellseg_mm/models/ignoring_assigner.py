@@ -24,8 +24,8 @@ class IgnoringMaxIoUAssigner(MaxIoUAssigner):
         result = super().assign(pred_instances, gt_instances, gt_instances_ignore, **kwargs)
         ignored = None if gt_instances_ignore is None else gt_instances_ignore.bboxes
         priors = pred_instances.priors
-        if not result.num_gts and self.ignore_iof_thr > 0 and ignored is not None:
-            if len(ignored) and len(priors):
-                covered = self.iou_calculator(priors, ignored, mode="iof").amax(dim=1)
-                result.gt_inds[covered > self.ignore_iof_thr] = -1
+        applies = not result.num_gts and self.ignore_iof_thr > 0
+        if applies and ignored is not None and len(ignored) and len(priors):
+            covered = self.iou_calculator(priors, ignored, mode="iof").amax(dim=1)
+            result.gt_inds[covered > self.ignore_iof_thr] = -1
         return result

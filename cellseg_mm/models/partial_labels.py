@@ -110,7 +110,9 @@ class _TellsBoxHeads:
     def loss(self, x: Any, rpn_results_list: Any, batch_data_samples: Any) -> dict[str, Any]:
         """As the stock head."""
         unannotated = [sample.metainfo.get("unannotated", ()) for sample in batch_data_samples]
-        stages = self.bbox_head if isinstance(self.bbox_head, nn.ModuleList) else [self.bbox_head]
+        stages: Any = (
+            self.bbox_head if isinstance(self.bbox_head, nn.ModuleList) else [self.bbox_head]
+        )
         for head in stages:
             head.unannotated = unannotated
         losses: dict[str, Any] = super().loss(x, rpn_results_list, batch_data_samples)  # type: ignore[misc]

@@ -199,11 +199,11 @@ def audit_markdown(audit: Record) -> str:
         "",
     ]
     if "class_table" in audit:
-        rows = [[name, target] for name, target in audit["class_table"].items()]
-        lines += ["## Classes", "", markdown_table(["class of the data", "becomes"], rows), ""]
+        table = list(audit["class_table"].items())
+        lines += ["## Classes", "", markdown_table(["class of the data", "becomes"], table), ""]
     if "ignored" in audit:
-        counts = ", ".join(f"{part} {number}" for part, number in audit["ignored"].items())
-        lines += [f"Ignored cells, neither cell nor background: {counts}.", ""]
+        numbers = ", ".join(f"{part} {number}" for part, number in audit["ignored"].items())
+        lines += [f"Ignored cells, neither cell nor background: {numbers}.", ""]
     rows = []
     for part in ("train", "val", "test"):
         record = split["parts"][part]

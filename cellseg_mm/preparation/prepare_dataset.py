@@ -145,10 +145,7 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         _copy_splits(options.out, folder)
         folds = _folds(options, folder, train, groups, len(table.targets))
         fold = folds[options.fold if options.folds else 0]
-        unlabelled = options.unlabelled
-        if unlabelled is not None:
-            unlabelled.check(fold.train)
-            unlabelled = replace(unlabelled, names=frozenset(fold.train))
+        unlabelled = options.unlabelled and options.unlabelled.of_images(fold.train)
 
         for name in ("images/train", "images/test", "labels", "annotations"):
             (folder / name).mkdir(parents=True)
@@ -164,9 +161,7 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         share = 1 / options.folds if options.folds else options.val_fraction
         warnings += find_warnings(images, inspections)
         warnings += [order.doubt] if order.doubt else []
-        warnings += split_warnings(
-            fold, train, groups, table.targets, share, table.annotated
-        )
+        warnings += split_warnings(fold, train, groups, table.targets, share, table.annotated)
         if options.group_regex is not None:
             unmatched = [i.name for i in images if i.part == "train" and i.patient is None]
             if unmatched:

@@ -6,7 +6,8 @@ background, at no fault of its own; to ignore them is safer than to believe the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +48,15 @@ class UnlabelledCells:
         if not 0 <= self.min_score <= 1:
             raise UserError(f"--min-score is {self.min_score}; give 0 to 1.")
 
-    def check(self, names: list[str]) -> None:
-        """See that there are results of images, before anything is written.
+    def of_images(self, names: Sequence[str]) -> UnlabelledCells:
+        """The same for some images.
 
         Raises:
-            MissingFileError: An image has none.
+            MissingFileError: An image has no results.
         """
         for name in names:
             find_results(self.folder, f"{name}.png")
+        return replace(self, names=frozenset(names))
 
     def find(self, name: str, labelled: npt.NDArray[np.bool_], first_id: int) -> list[InstanceCrop]:
         """The unlabelled cells of an image.

@@ -67,10 +67,11 @@ def _unannotated(path: Path, classes: Any) -> list[str]:
     """Classes that some image of an annotation file lacks, in their order."""
     content = read_coco_file(path)
     names = {c["id"]: c["name"] for c in content["categories"]}
-    lists = [i["annotated_category_ids"] for i in content["images"] if "annotated_category_ids" in i]
+    lists = [
+        i["annotated_category_ids"] for i in content["images"] if "annotated_category_ids" in i
+    ]
     return [
         name
         for key, name in names.items()
         if (classes is None or name in classes) and not all(key in found for found in lists)
     ]
-

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from cellseg_mm.engine.hooks.fitting_weights_hook import FittingWeightsHook
 from cellseg_mm.errors import UserError
 
 Params = ParamSpec("Params")
@@ -54,7 +55,6 @@ class QuietRunner(Runner):
     build_train_loop = _as_the_config_says(Runner.build_train_loop)
     build_val_loop = _as_the_config_says(Runner.build_val_loop)
     build_test_loop = _as_the_config_says(Runner.build_test_loop)
-    register_hooks = _as_the_config_says(Runner.register_hooks)
 
     longest: ClassVar[int] = 20
     """Most lines of a message that the console shows."""
@@ -67,6 +67,12 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(self._is_short)
         return logger
+
+    @_as_the_config_says
+    def register_hooks(self, *args: Any, **kwargs: Any) -> None:
+        """Register the config's hooks, and what lets weights for other classes be loaded."""
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(FittingWeightsHook())
 
     def _is_short(self, record: logging.LogRecord) -> bool:
         return record.getMessage().count("\n") < self.longest

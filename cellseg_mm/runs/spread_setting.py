@@ -18,7 +18,8 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
     MMEngine evaluates a config's variables before the command line is read, so that an override of
     one of them alone changes nothing. A place with a value of its own keeps it.
 
-    - ``data_root``: data sets and annotation files, as the start of a path.
+    - ``data_root``: data sets and annotation files, as the start of a path. With several folders,
+      training has the images of all; validation and test images are those of the first.
     - ``max_epochs``: the training loop, ``end`` and ``T_max`` of the schedule.
     - ``metainfo.classes``, ``metainfo.palette``: data sets; ``num_classes`` follows the classes.
 
@@ -34,11 +35,18 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
         ValueError: The value makes no sense.
     """
     if key == "data_root":
-        if not isinstance(value, str) or not value:
+        folders = value if isinstance(value, list | tuple) else [value]
+        if not folders or not all(isinstance(folder, str) and folder for folder in folders):
             raise UserError(f"--cfg-options data_root={value}: give the folder of a data set.")
-        value = value.rstrip("/") + "/"
-        for part in _data_parts(config) if config.data_root else ():
-            config[part] = _moved(config[part], config.data_root.rstrip("/"), value)
+        old, (value, *others) = config.data_root, [folder.rstrip("/") + "/" for folder in folders]
+        for part in _data_parts(config) if old else ():
+            config[part] = _moved(config[part], old.rstrip("/"), value)
+        if others:
+            first = config.train_dataloader.dataset
+            sets = [_moved(first, value.rstrip("/"), other) for other in others]
+            config.train_dataloader.dataset = ConfigDict(
+                type="ConcatDataset", datasets=[first, *sets]
+            )
     elif key == "max_epochs":
         if type(value) is not int or value < 1:
             raise UserError(f"--cfg-options max_epochs={value}: give a whole number from 1.")

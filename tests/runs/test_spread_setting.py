@@ -157,3 +157,15 @@ def test_without_options_nothing_is_changed(leaf: Path) -> None:
     stock, loaded = Config.fromfile(leaf), load_config(str(leaf), "work", None)
     stock.update(work_dir="work", launcher="none")
     assert loaded.to_dict() == stock.to_dict()
+
+
+def test_several_folders_train_together(repository: Path) -> None:
+    path = str(repository / "configs" / "mask-rcnn_convnext-atto_fpn_cell.py")
+    config = load_config(path, None, ["data_root=[first,second]", "metainfo.classes=[a,b]"])
+    together = config.train_dataloader.dataset
+    assert together.type == "ConcatDataset"
+    assert [part.data_root for part in together.datasets] == ["first/", "second/"]
+    assert [part.ann_file for part in together.datasets] == ["annotations/train.json"] * 2
+    assert all(list(part.metainfo.classes) == ["a", "b"] for part in together.datasets)
+    assert config.val_dataloader.dataset.data_root == config.data_root == "first/"
+    assert config.val_evaluator.ann_file == "first/annotations/val.json"

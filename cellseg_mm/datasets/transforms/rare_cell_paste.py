@@ -124,9 +124,7 @@ class RareCellPaste(BaseTransform):
         if results["img_path"] in self._seen:
             return
         self._seen.add(results["img_path"])
-        counts = np.bincount(
-            results["labels"][results["labels"] >= 0], minlength=len(self._counts)
-        )
+        counts = np.bincount(results["labels"][results["labels"] >= 0], minlength=len(self._counts))
         counts[: len(self._counts)] += self._counts
         self._counts = counts
 
