@@ -8,7 +8,8 @@ A `.mat` file holds `inst_map` (ids), `type_map` (class numbers of the pixels), 
 numbers of the instances, in the order of their ids) and `inst_centroid`, which is not needed. An
 instance has the class of most of its pixels, and that of `inst_type` where these have none.
 
-The makers join 3 and 4 to epithelial, and 5, 6 and 7 to spindle-shaped.
+The makers join 3 and 4 to epithelial, and 5, 6 and 7 to spindle-shaped, as
+`configs/class_tables/consep.yaml` does.
 
 Graham et al., "HoVer-Net: Simultaneous Segmentation and Classification of Nuclei in Multi-Tissue
 Histology Images", Medical Image Analysis 58, 2019.

@@ -15,9 +15,8 @@ whatever class they state, they become filled boxes of the class "box", to be ig
 Images reach beyond the field that was annotated; where the mask shows the field (253 in its first
 channel), the image is cut to it, so that nuclei nobody looked at are not taken for background.
 
-The makers join the classes to four: tumor_any (tumor, mitotic_figure), nonTIL_stromal (fibroblast,
-vascular_endothelium, macrophage), sTIL (lymphocyte, plasma_cell), other_nucleus (neutrophil,
-eosinophil, myoepithelium, ductal_epithelium), and do not class apoptotic_body and unlabeled.
+`configs/class_tables/nucls.yaml` joins the classes to the makers' four, and ignores what they do
+not class and the boxes.
 
 Amgad et al., "NuCLS: A scalable crowdsourcing approach and dataset for nucleus classification and
 segmentation in breast cancer", GigaScience 11, 2022.

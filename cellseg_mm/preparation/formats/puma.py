@@ -9,8 +9,8 @@ The annotations are QuPath's GeoJSON; a feature's class is `properties.classific
 of tissue and the wider images ("…_context.tif") are passed over. The size of a pixel, about
 0.23 µm, differs from image to image and is taken from the image's file. Patients are not stated.
 
-In a track of their challenge the makers join the classes to three: tumor; lymphocyte and plasma
-cell; all others.
+The makers join the classes to three in a track of their challenge, as
+`configs/class_tables/puma.yaml` does.
 
 Schuiveling et al., "A novel dataset for nuclei and tissue segmentation in melanoma with baseline
 nuclei segmentation and tissue segmentation benchmarks", GigaScience 14, 2025.
