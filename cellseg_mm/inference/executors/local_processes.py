@@ -19,7 +19,7 @@ from cellseg_mm.inference.batch.find_images import NamedImage
 from cellseg_mm.inference.batch.image_task import ImageOutcome, ImageTask
 from cellseg_mm.inference.executors.image_queue import ImageQueue, Turn
 from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
-from cellseg_mm.runs.user_errors import Terminated
+from cellseg_mm.runs.stop_signals import Terminated
 
 _READY = "ready"
 _PATIENCE = 10  # seconds that a worker has to remove its unfinished files
