@@ -15,12 +15,9 @@ from measurement import Measurement, ParityError, Target, seconds
 from skimage.segmentation import expand_labels
 
 from cellseg_mm.evaluation.cell_metrics import cell_metrics, image_statistics
-from cellseg_mm.evaluation.label_map import (
-    flatten_planes,
-    label_map_from_predictions,
-    label_map_from_truth,
-)
+from cellseg_mm.evaluation.label_map import flatten_planes, paint_label_map
 from cellseg_mm.preparation.coco_annotations import annotations_from_planes
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 STAGE = "all cell metrics of an image"
 CLASSES = ("epithelial", "lymphocyte", "neutrophil", "macrophage")
@@ -68,8 +65,8 @@ def from_rles(
 ) -> dict[str, float]:
     """The same as ``CellSegmentationMetric`` does it: masks come as COCO RLE."""
     return from_label_maps(
-        label_map_from_truth(truth, *size),
-        label_map_from_predictions(prediction, np.ones(len(prediction)), *size),
+        paint_label_map(MaskRuns.from_rles(truth, *size)),
+        paint_label_map(MaskRuns.from_rles(prediction, *size), np.ones(len(prediction))),
         truth_classes,
         predicted_classes,
     )

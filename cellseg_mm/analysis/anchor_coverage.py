@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from mmdet.models.task_modules import AnchorGenerator
 from mmengine.config import Config
 
 from cellseg_mm.analysis.anchor_fit import (
@@ -14,9 +16,12 @@ from cellseg_mm.analysis.anchor_fit import (
     FloatArray,
     best_anchor_ious,
     kmeans_anchors,
-    square_levels,
 )
-from cellseg_mm.analysis.configured_anchors import configured_levels, network_scale
+from cellseg_mm.analysis.configured_anchors import (
+    configured_levels,
+    generator_levels,
+    network_scale,
+)
 from cellseg_mm.analysis.split_tables import BOX, SplitTable
 from cellseg_mm.files.markdown_table import markdown_table
 
@@ -51,15 +56,11 @@ def anchor_coverage(table: SplitTable, config: Config | None) -> dict[str, Any]:
     for count in _CLUSTERS:
         anchors, mean_iou = kmeans_anchors(sides, count)
         clusters.append({"anchors": np.round(anchors, 1).tolist(), "mean_iou": _rounded(mean_iou)})
-    tried = [
-        {
-            "scale": scale,
-            "ratios": list(ratios),
-            **_recall(best_anchor_ious(boxes, sizes, square_levels(scale, ratios, _STRIDES))),
-        }
-        for ratios in _RATIO_SETS
-        for scale in _SCALES
-    ]
+    tried = []
+    for ratios, scale in product(_RATIO_SETS, _SCALES):
+        levels = generator_levels(AnchorGenerator(_STRIDES, ratios, scales=[scale]))
+        found = _recall(best_anchor_ious(boxes, sizes, levels))
+        tried.append({"scale": scale, "ratios": list(ratios), **found})
     coverage: dict[str, Any] = {"clusters": clusters, "scales": tried, "configured": None}
     if config is not None:
         levels = configured_levels(config)

@@ -99,24 +99,6 @@ def kmeans_anchors(widths_heights: npt.ArrayLike, count: int) -> tuple[FloatArra
     return centres[np.argsort(centres.prod(axis=1), kind="stable")], float(ious.mean())
 
 
-def square_levels(
-    scale: float, ratios: Sequence[float], strides: Sequence[int]
-) -> list[AnchorLevel]:
-    """Anchors of MMDetection's ``AnchorGenerator(scales=[scale], ratios, strides)``.
-
-    Args:
-        scale: Side of a square anchor in strides.
-        ratios: Heights divided by widths; the area stays the same.
-        strides: Of the levels, pixels.
-    """
-    root = np.sqrt(np.asarray(ratios, np.float64))
-    levels = []
-    for stride in strides:
-        half = np.column_stack((stride * scale / root, stride * scale * root)) / 2
-        levels.append(AnchorLevel(np.hstack((-half, half)), (stride, stride)))
-    return levels
-
-
 def _centred_ious(sizes: FloatArray, centres: FloatArray) -> FloatArray:
     """(N, k) IoU of boxes and anchors that share a centre."""
     intersection = np.minimum(sizes[:, None], centres[None]).prod(axis=2)

@@ -7,6 +7,7 @@ from typing import Any
 
 import mmcv
 import numpy as np
+from mmdet.models.task_modules import AnchorGenerator
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -28,6 +29,11 @@ def configured_levels(config: Config) -> list[AnchorLevel]:
         raise UserError(
             f"{config.filename} has no model.rpn_head.anchor_generator: take a config with anchors."
         )
+    return generator_levels(generator)
+
+
+def generator_levels(generator: AnchorGenerator) -> list[AnchorLevel]:
+    """The anchors of MMDetection's generator."""
     return [
         AnchorLevel(base.numpy().astype(np.float64), tuple(stride))
         for base, stride in zip(generator.base_anchors, generator.strides, strict=True)

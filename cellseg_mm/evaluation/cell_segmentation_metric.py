@@ -14,12 +14,9 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.cell_metrics import ImageStatistics, cell_metrics, image_statistics
 from cellseg_mm.evaluation.image_detections import ImageDetections
-from cellseg_mm.evaluation.label_map import (
-    MIN_KEPT,
-    label_map_from_predictions,
-    label_map_from_truth,
-)
+from cellseg_mm.evaluation.label_map import MIN_KEPT, paint_label_map
 from cellseg_mm.evaluation.scored_predictions import scored_predictions
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 
 @METRICS.register_module()
@@ -107,13 +104,11 @@ class CellSegmentationMetric(BaseMetric):
                 f"{self._truth.source}: set the same `ann_file` for the dataset and its evaluator."
             )
         category_ids = self._truth.category_ids(self._classes)
+        labels = {category_id: label for label, category_id in enumerate(category_ids)}
         cells = [
-            cell
-            for cell in self._truth.cells[detections.image_id]
-            if cell["category_id"] in category_ids
+            cell for cell in self._truth.cells[detections.image_id] if cell["category_id"] in labels
         ]
-        truth_classes = [category_ids.index(cell["category_id"]) for cell in cells]
-        height, width = image["height"], image["width"]
+        size = image["height"], image["width"]
         try:
             scored = scored_predictions(
                 self._truth,
@@ -122,17 +117,15 @@ class CellSegmentationMetric(BaseMetric):
                 detections.masks,
             )
             sure = np.flatnonzero(scored & (detections.scores >= self.score_thr))
-            prediction = label_map_from_predictions(
-                detections.masks[sure], detections.scores[sure], height, width, self.min_kept
-            )
-            truth = label_map_from_truth([cell["segmentation"] for cell in cells], height, width)
+            found = MaskRuns.from_rles(detections.masks[sure], *size)
+            truth = MaskRuns.from_rles((cell["segmentation"] for cell in cells), *size)
         except ValueError as error:
             raise UserError(f"Image {detections.image_id}: {error}") from error
         # Entry 0 of the class lists is the background, which has no class.
         return image_statistics(
-            truth,
-            prediction,
-            [-1, *truth_classes],
+            paint_label_map(truth),
+            paint_label_map(found, detections.scores[sure], self.min_kept),
+            [-1, *(labels[cell["category_id"]] for cell in cells)],
             [-1, *detections.labels[sure].tolist()],
             len(category_ids),
         )

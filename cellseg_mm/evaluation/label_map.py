@@ -14,9 +14,6 @@ True cells have no score and are never left out: the smaller one keeps a shared 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -27,62 +24,17 @@ MIN_KEPT = 0.5
 """Least share of its pixels that a prediction must keep to be a cell of the label map."""
 
 
-def label_map_from_predictions(
-    rles: Iterable[Mapping[str, Any]],
-    scores: npt.ArrayLike,
-    height: int,
-    width: int,
-    min_kept: float = MIN_KEPT,
+def paint_label_map(
+    masks: MaskRuns, scores: npt.ArrayLike | None = None, min_kept: float = MIN_KEPT
 ) -> npt.NDArray[np.int32]:
-    """Paint predictions that may overlap into one label map; the best score keeps its pixels.
+    """Paint masks that may overlap into one label map; the best score keeps its pixels.
 
     The cost is linear in the pixels of the image and of the masks; no mask becomes a bitmap.
 
     Args:
-        rles: N of COCO's RLE dicts, ``size`` [height, width] and ``counts`` str.
-        scores: (N,) float scores.
-        height: Image height, pixels.
-        width: Image width, pixels.
-        min_kept: A prediction that keeps less than this share of its pixels is left out.
-
-    Returns:
-        (H, W) int32; i + 1 where prediction i is, 0 for background.
-
-    Raises:
-        ValueError: A mask is malformed or of another size, or there is not one score for each.
-    """
-    return paint_by_score(MaskRuns.from_rles(rles, height, width), scores, min_kept)
-
-
-def label_map_from_truth(
-    rles: Iterable[Mapping[str, Any]], height: int, width: int
-) -> npt.NDArray[np.int32]:
-    """Paint true cells into one label map; the smaller cell keeps the pixels that two share.
-
-    Args:
-        rles: N of COCO's RLE dicts, ``size`` [height, width] and ``counts`` str.
-        height: Image height, pixels.
-        width: Image width, pixels.
-
-    Returns:
-        (H, W) int32; i + 1 where cell i is, 0 for background.
-
-    Raises:
-        ValueError: A mask is malformed or of another size.
-    """
-    masks = MaskRuns.from_rles(rles, height, width)
-    return paint_by_score(masks, np.zeros(len(masks)), min_kept=0.0)
-
-
-def paint_by_score(
-    masks: MaskRuns, scores: npt.ArrayLike, min_kept: float
-) -> npt.NDArray[np.int32]:
-    """Paint masks in order of score, each on the pixels that are still free.
-
-    Args:
         masks: N masks of one image.
-        scores: (N,) float scores.
-        min_kept: A mask that finds less than this share of its pixels free is left out.
+        scores: (N,) float scores of predictions; None for true cells.
+        min_kept: A prediction that finds less than this share of its pixels free is left out.
 
     Returns:
         (H, W) int32; i + 1 where mask i is, 0 for background.
@@ -90,6 +42,8 @@ def paint_by_score(
     Raises:
         ValueError: There is not one score for each mask.
     """
+    if scores is None:
+        scores, min_kept = np.zeros(len(masks)), 0.0
     values = np.asarray(scores, np.float64)
     if values.shape != (len(masks),):
         raise UserError(

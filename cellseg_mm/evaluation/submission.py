@@ -10,15 +10,15 @@ from typing import IO
 
 from mmdet.registry import METRICS
 
-from cellseg_mm.evaluation.result_list_writer import ResultListWriter
+from cellseg_mm.evaluation.prediction_dumper import PredictionDumper
 from cellseg_mm.evaluation.submission_check import MEMBER
 
 
 @METRICS.register_module()
-class SubmissionWriter(ResultListWriter):
+class SubmissionWriter(PredictionDumper):
     """Write what the model finds to a zip that holds `test-results.json`, and nothing else.
 
-    See :class:`ResultListWriter` for the form of the list and the arguments.
+    See :class:`PredictionDumper` for the form of the list and the arguments.
     """
 
     default_prefix = "submission"

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cellseg_mm.analysis.dataset_figure import legend_label
-from cellseg_mm.analysis.errors.average_precision import BinnedPrecision, PrecisionRecall
+from cellseg_mm.analysis.errors.average_precision import BinnedPrecision, Ranking
 from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis
 from cellseg_mm.analysis.errors.error_kinds import ErrorKind
 from cellseg_mm.reporting.figure_style import new_figure
@@ -28,7 +28,7 @@ def analysis_figures(analysis: ErrorAnalysis) -> dict[str, Figure]:
     """
     return {
         "confusion_matrix": _confusion_matrix(analysis.confusion, analysis.classes),
-        "precision_recall": _precision_recall(analysis.curves),
+        "precision_recall": _precision_recall(analysis.rankings, analysis.classes),
         "ap_by_size": _binned(
             analysis.by_size, analysis.classes, "AP50 by size of the cell", "mask area (pixels)"
         ),
@@ -78,17 +78,18 @@ def _confusion_matrix(confusion: npt.NDArray[np.int64], classes: Sequence[str]) 
     return figure
 
 
-def _precision_recall(curves: Sequence[PrecisionRecall]) -> Figure:
+def _precision_recall(rankings: Sequence[Ranking], classes: Sequence[str]) -> Figure:
     figure, axes = new_figure(4.8, 4.0)
-    for index, curve in enumerate(curves):
-        if not curve.truth_cells:
+    for index, (name, ranking) in enumerate(zip(classes, rankings, strict=True)):
+        if not ranking.truth_cells:
             continue
+        _, precision, recall = ranking.curve()
         axes.plot(  # without predictions, a name in the legend and no line
-            np.append(np.zeros(len(curve.recall[:1])), curve.recall),
-            np.append(curve.precision[:1], curve.precision),
+            np.append(np.zeros(len(recall[:1])), recall),
+            np.append(precision[:1], precision),
             color=class_colour(index),
             linewidth=1.7,
-            label=legend_label(f"{curve.class_name}  {curve.ap:.3f}"),
+            label=legend_label(f"{name}  {ranking.ap():.3f}"),
         )
     axes.set_xlim(0, 1.005)
     axes.set_ylim(0, 1.02)

@@ -127,6 +127,7 @@ def _compose(options: ReportOptions, figures: Path) -> str:
             annotations=annotations,
             predictions=predictions,
             analysis=analysis,
+            units=units,
             metrics=metric_intervals(
                 analysis.matches, analysis.classes, units, options.samples, options.seed
             ),

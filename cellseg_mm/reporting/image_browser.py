@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis, ImageScore
+from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis
 from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.analysis.errors.image_matches import ImageMatches
 from cellseg_mm.evaluation.annotations import Annotations
@@ -33,21 +33,15 @@ KIND_COLOURS = {
 }
 """Bright: they lie on stained tissue, purple and pink."""
 
+Image = TypeVar("Image")
+
 _LONGEST_SIDE = 1600
 _PIXELS_OF_ALL = 9e6
 """Images are reduced so that all of them together stay below this: about 6 MB as JPEG."""
 
 
-def choose_images(ranked: Sequence[ImageScore], number: int) -> list[ImageScore]:
-    """Choose images to show: half of them the worst, the rest evenly spread up to the best.
-
-    Args:
-        ranked: All images, worst first.
-        number: How many to choose.
-
-    Returns:
-        The chosen ones, worst first.
-    """
+def choose_images(ranked: Sequence[Image], number: int) -> list[Image]:
+    """Choose from images, worst first: half of them the worst, the rest evenly up to the best."""
     if number >= len(ranked):
         return list(ranked)
     worst = (number + 1) // 2
@@ -56,7 +50,7 @@ def choose_images(ranked: Sequence[ImageScore], number: int) -> list[ImageScore]
 
 
 def browser_data(
-    chosen: Sequence[ImageScore],
+    chosen: Sequence[ImageMatches],
     analysis: ErrorAnalysis,
     annotations: Annotations,
     predictions: Sequence[Prediction],
@@ -66,7 +60,7 @@ def browser_data(
 
     Args:
         chosen: The images.
-        analysis: Gives classes, matches, errors and the least score of a prediction that is shown.
+        analysis: Gives classes, errors and the least score of a prediction that is shown.
         annotations: The truth.
         predictions: All predictions.
         data_root: The folder that holds `images/`.
@@ -80,20 +74,19 @@ def browser_data(
     """
     of_prediction = {e.row: e for e in analysis.errors if e.row is not None}
     of_truth = _verdicts_on_truth(analysis.errors)
-    matches = {image.image_id: image for image in analysis.matches}
     class_of = {category_id: c for c, category_id in enumerate(annotations.categories)}
-    records = [annotations.images[score.image_id] for score in chosen]
+    records = [annotations.images[image.image_id] for image in chosen]
     shrink = (_PIXELS_OF_ALL / max(sum(r["height"] * r["width"] for r in records), 1)) ** 0.5
     images = []
-    for score, record in zip(chosen, records, strict=True):
+    for image, record in zip(chosen, records, strict=True):
         longest = round(min(1.0, shrink) * max(record["height"], record["width"]))
-        picture = read_rgb(data_root / "images" / score.file_name)
+        picture = read_rgb(data_root / "images" / image.file_name)
         images.append(
             {
-                "name": score.file_name,
+                "name": image.file_name,
                 "width": record["width"],
                 "height": record["height"],
-                "pq": None if np.isnan(score.pq) else round(score.pq, 3),
+                "pq": round(image.statistics.binary_pq, 3),
                 "source": jpeg_data_uri(picture, min(_LONGEST_SIDE, longest)),
                 "truth": [
                     [
@@ -101,10 +94,10 @@ def browser_data(
                         _kind(of_truth.get(cell["id"])),
                         cell["segmentation"]["counts"],
                     ]
-                    for cell in annotations.cells[score.image_id]
+                    for cell in annotations.cells[image.image_id]
                 ],
                 "predictions": _predicted(
-                    matches[score.image_id], predictions, of_prediction, analysis.score_threshold
+                    image, predictions, of_prediction, analysis.score_threshold
                 ),
             }
         )

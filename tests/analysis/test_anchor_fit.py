@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 from mmdet.models.task_modules import AnchorGenerator
 from torchvision.ops import box_iou
 
-from cellseg_mm.analysis.anchor_fit import (
-    AnchorLevel,
-    best_anchor_ious,
-    kmeans_anchors,
-    square_levels,
-)
+from cellseg_mm.analysis.anchor_fit import best_anchor_ious, kmeans_anchors
+from cellseg_mm.analysis.configured_anchors import generator_levels
 
 STRIDES = [4, 8, 16]
 
@@ -36,22 +32,10 @@ def test_against_the_whole_grid(seed, width, height, center_offset):
     anchors = torch.cat(generator.grid_priors(grid, device="cpu")).double()
     expected = box_iou(torch.from_numpy(boxes), anchors).max(dim=1).values.numpy()
 
-    levels = [
-        AnchorLevel(base.double().numpy(), stride)
-        for base, stride in zip(generator.base_anchors, generator.strides, strict=True)
-    ]
-    found = best_anchor_ious(boxes, np.tile((width, height), (5, 1)), levels)
+    sizes = np.tile((width, height), (5, 1))
+    found = best_anchor_ious(boxes, sizes, generator_levels(generator))
 
     assert found == pytest.approx(expected, abs=1e-6)
-
-
-def test_square_levels_are_those_of_mmdetection():
-    generator = AnchorGenerator(STRIDES, [0.5, 1.0, 2.0], scales=[4])
-
-    for level, base in zip(
-        square_levels(4, [0.5, 1, 2], STRIDES), generator.base_anchors, strict=True
-    ):
-        assert level.base == pytest.approx(base.numpy(), abs=1e-5)
 
 
 def test_kmeans_finds_the_groups():

@@ -30,27 +30,6 @@ CROWDING_EDGES = (0.0, 2.0, 5.0, 9.0, float("inf"))
 _RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-@dataclass(frozen=True, eq=False)
-class PrecisionRecall:
-    """Precision and recall of one class as the score threshold falls.
-
-    Attributes:
-        class_name: The class.
-        scores: (K,) float64, falling: the score of each prediction of the class.
-        precision: (K,) float64, of the predictions up to here, not interpolated.
-        recall: (K,) float64; NaN without true cells.
-        ap: COCO's AP at the IoU threshold; NaN without true cells.
-        truth_cells: Number of true cells.
-    """
-
-    class_name: str
-    scores: FloatArray
-    precision: FloatArray
-    recall: FloatArray
-    ap: float
-    truth_cells: int
-
-
 @dataclass(frozen=True)
 class BinnedPrecision:
     """AP of the true cells in one bin of a property, for example of their area.
@@ -88,7 +67,13 @@ class Ranking:
     truth_cells: int = 0
 
     def curve(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Scores by falling value with precision and recall."""
+        """Precision and recall as the score threshold falls.
+
+        Returns:
+            scores: (K,) float64, falling.
+            precision: (K,) float64, of the predictions up to here, not interpolated.
+            recall: (K,) float64; NaN without true cells.
+        """
         scores, hit = self._ordered()
         hits = np.cumsum(hit)
         recall = hits / self.truth_cells if self.truth_cells else np.full(len(hits), np.nan)
@@ -137,12 +122,9 @@ def rank_predictions(
     Args:
         matches: The images.
         class_index: The class.
-        iou_threshold: Least IoU of a match.
+        iou_threshold: Least mask IoU of a match.
         in_bin: Says which true cells and which predictions of an image lie in the bin; None takes
             all.
-
-    Returns:
-        The predictions that count.
     """
     ranking = Ranking()
     for image in matches:
@@ -174,26 +156,6 @@ def rank_predictions(
             ranking.scores.append(float(image.scores[p]))
             ranking.hits.append(best is not None)
     return ranking
-
-
-def precision_recall_curves(
-    matches: Sequence[ImageMatches], classes: Sequence[str], iou_threshold: float = MATCH_IOU
-) -> list[PrecisionRecall]:
-    """Precision and recall of each class at one mask IoU.
-
-    Args:
-        matches: The images.
-        classes: C names.
-        iou_threshold: Least mask IoU of a match.
-
-    Returns:
-        One curve a class, in the order of the classes.
-    """
-    curves = []
-    for c, name in enumerate(classes):
-        ranking = rank_predictions(matches, c, iou_threshold)
-        curves.append(PrecisionRecall(name, *ranking.curve(), ranking.ap(), ranking.truth_cells))
-    return curves
 
 
 def binned_precision(

@@ -12,9 +12,9 @@ from cellseg_mm.analysis.errors.average_precision import (
     CROWDING_EDGES,
     SIZE_EDGES,
     BinnedPrecision,
-    PrecisionRecall,
+    Ranking,
     binned_precision,
-    precision_recall_curves,
+    rank_predictions,
 )
 from cellseg_mm.analysis.errors.confusion_matrix import confusion_matrix
 from cellseg_mm.analysis.errors.error_kinds import (
@@ -25,67 +25,44 @@ from cellseg_mm.analysis.errors.error_kinds import (
     find_errors,
     worst_cells,
 )
-from cellseg_mm.analysis.errors.image_matches import SCORE_THRESHOLD, ImageMatches, match_images
+from cellseg_mm.analysis.errors.image_matches import (
+    MATCH_IOU,
+    SCORE_THRESHOLD,
+    ImageMatches,
+    match_images,
+)
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
 
 
-@dataclass(frozen=True)
-class ImageScore:
-    """How well one image went.
-
-    Attributes:
-        image_id: COCO image id.
-        file_name: As the annotation file has it.
-        pq: PQ of the sure predictions as one label map, all cells as one class.
-        truth_cells: Number of true cells.
-        predicted_cells: Number of predicted cells in the label map.
-        matched: Pairs with IoU > 0.5.
-    """
-
-    image_id: int
-    file_name: str
-    pq: float
-    truth_cells: int
-    predicted_cells: int
-    matched: int
-
-
-def worst_images(matches: Iterable[ImageMatches]) -> list[ImageScore]:
-    """Images by rising PQ, at equal PQ the one with more unmatched cells first.
+def worst_images(matches: Iterable[ImageMatches]) -> list[ImageMatches]:
+    """Images by rising PQ (all cells as one class), at equal PQ with more unmatched cells first.
 
     Images without true and predicted cells have no PQ and are left out.
     """
-    scores = [
-        ImageScore(
-            image_id=image.image_id,
-            file_name=image.file_name,
-            pq=image.statistics.binary_pq,
-            truth_cells=int(image.statistics.truth_cells[0]),
-            predicted_cells=int(image.statistics.predicted_cells[0]),
-            matched=int(image.statistics.matched[0]),
-        )
-        for image in matches
-    ]
-    defined = [score for score in scores if not np.isnan(score.pq)]
-    defined.sort(key=lambda s: (s.pq, 2 * s.matched - s.truth_cells - s.predicted_cells))
-    return defined
+
+    def rank(image: ImageMatches) -> tuple[float, int]:
+        sums = image.statistics
+        unmatched = sums.truth_cells[0] + sums.predicted_cells[0] - 2 * sums.matched[0]
+        return sums.binary_pq, -int(unmatched)
+
+    return sorted((m for m in matches if not np.isnan(m.statistics.binary_pq)), key=rank)
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorAnalysis:
-    """Everything above for one set of predictions.
+    """All analyses of one set of predictions.
 
     Attributes:
         classes: C names, in the order of the category ids.
         score_threshold: Least score of a sure prediction.
         confusion: (C + 1, C + 1): see :func:`confusion_matrix`.
-        curves: See :func:`precision_recall_curves`, at IoU 0.5.
+        rankings: Of each class, at IoU 0.5: see :func:`rank_predictions`.
         by_size: By area of the true cells: see :func:`binned_precision`.
         by_crowding: By number of neighbours: see :func:`binned_precision`.
         error_counts: See :func:`count_errors`.
         ap_gains: See :func:`ap_gains`.
-        images: All images, worst first: see :func:`worst_images`.
+        images: Worst first: see :func:`worst_images`.
         worst: See :func:`worst_cells`.
         matches: What all of this was worked out from: see :func:`match_images`.
         errors: All errors: see :func:`find_errors`.
@@ -94,12 +71,12 @@ class ErrorAnalysis:
     classes: tuple[str, ...]
     score_threshold: float
     confusion: npt.NDArray[np.int64]
-    curves: list[PrecisionRecall]
+    rankings: list[Ranking]
     by_size: list[BinnedPrecision]
     by_crowding: list[BinnedPrecision]
     error_counts: dict[ErrorKind, dict[str, int]]
     ap_gains: dict[ErrorKind, float]
-    images: list[ImageScore]
+    images: list[ImageMatches]
     worst: dict[ErrorKind, list[CellError]]
     matches: list[ImageMatches]
     errors: list[CellError]
@@ -110,15 +87,7 @@ def analyse_errors(
     predictions: Sequence[Prediction],
     score_threshold: float = SCORE_THRESHOLD,
 ) -> ErrorAnalysis:
-    """Analyse one set of predictions.
-
-    Args:
-        annotations: The truth.
-        predictions: What :func:`cellseg_mm.evaluation.predictions.load_predictions` gives.
-        score_threshold: Least score of a sure prediction.
-
-    Returns:
-        Everything that the report draws.
+    """Analyse one set of predictions, as :func:`match_images` takes them.
 
     Raises:
         ValueError: A prediction is of an unknown image or category, or a mask is malformed.
@@ -130,7 +99,7 @@ def analyse_errors(
         classes=classes,
         score_threshold=score_threshold,
         confusion=confusion_matrix(matches, len(classes), score_threshold),
-        curves=precision_recall_curves(matches, classes),
+        rankings=[rank_predictions(matches, c, MATCH_IOU) for c in range(len(classes))],
         by_size=binned_precision(matches, len(classes), "areas", SIZE_EDGES),
         by_crowding=binned_precision(matches, len(classes), "crowding", CROWDING_EDGES),
         error_counts=count_errors(errors, classes),

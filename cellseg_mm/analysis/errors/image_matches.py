@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.cell_metrics import ImageStatistics, image_statistics
-from cellseg_mm.evaluation.label_map import MIN_KEPT, paint_by_score
+from cellseg_mm.evaluation.label_map import paint_label_map
 from cellseg_mm.evaluation.overlap_pairs import OverlapPairs, mask_overlap_pairs
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.evaluation.scored_predictions import scored_predictions
@@ -175,8 +175,8 @@ def _match_image(
     overlapping[pairs.prediction_index] = 1
     sure = int(np.count_nonzero(scores >= score_threshold))  # they come first
     statistics = image_statistics(
-        paint_by_score(truth, np.zeros(len(truth)), min_kept=0.0),
-        paint_by_score(found.first(sure), scores[:sure], MIN_KEPT),
+        paint_label_map(truth),
+        paint_label_map(found.first(sure), scores[:sure]),
         np.append(-1, truth_classes),
         np.append(-1, classes[:sure]),
         len(class_of),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,23 +21,16 @@ COCO_CAP = 100
 """COCO's own cap on the predictions of a class in an image."""
 
 
-@dataclass(frozen=True, eq=False)
-class MetricIntervals:
+class MetricIntervals(NamedTuple):
     """Metrics with 95 % bootstrap intervals.
 
     Attributes:
         coco: By the names of :func:`coco_scores`, and `mAP_dets100`.
         cell: By the names of :func:`cellseg_mm.evaluation.cell_metrics.cell_metrics`.
-        units: What was resampled.
-        samples: Number of bootstrap samples.
-        seed: Of the samples.
     """
 
     coco: Mapping[str, Interval]
     cell: Mapping[str, Interval]
-    units: ResamplingUnits
-    samples: int
-    seed: int
 
 
 def metric_intervals(
@@ -77,9 +70,6 @@ def metric_intervals(
     return MetricIntervals(
         coco=_with_intervals(coco(once), [coco(weights) for weights in drawn]),
         cell=_with_intervals(cell(once), [cell(weights) for weights in drawn]),
-        units=units,
-        samples=samples,
-        seed=seed,
     )
 
 

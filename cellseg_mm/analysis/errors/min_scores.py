@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import Annotations
-from cellseg_mm.evaluation.label_map import label_map_from_predictions, label_map_from_truth
+from cellseg_mm.evaluation.label_map import paint_label_map
 from cellseg_mm.evaluation.overlap_pairs import overlap_pairs
 from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -105,16 +106,12 @@ def _scores_by_class(
     for prediction in predictions:
         by_image[prediction["image_id"]].append(prediction)
     for image_id, of_image in by_image.items():
-        size = annotations.images[image_id]
+        height, width = (annotations.images[image_id][side] for side in ("height", "width"))
         cells = annotations.cells[image_id]
+        true = MaskRuns.from_rles((c["segmentation"] for c in cells), height, width)
+        predicted = MaskRuns.from_rles((p["segmentation"] for p in of_image), height, width)
         pairs = overlap_pairs(
-            label_map_from_truth([c["segmentation"] for c in cells], size["height"], size["width"]),
-            label_map_from_predictions(
-                [p["segmentation"] for p in of_image],
-                [p["score"] for p in of_image],
-                size["height"],
-                size["width"],
-            ),
+            paint_label_map(true), paint_label_map(predicted, [p["score"] for p in of_image])
         )
         shown = [of_image[i - 1] for i in pairs.prediction_ids.tolist()]
         for prediction in shown:

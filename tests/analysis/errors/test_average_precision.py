@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from cellseg_mm.analysis.errors.average_precision import binned_precision, precision_recall_curves
+from cellseg_mm.analysis.errors.average_precision import binned_precision, rank_predictions
 from cellseg_mm.analysis.errors.image_matches import ImageMatches, match_images
 from cellseg_mm.evaluation.annotations import index_annotations
 
@@ -102,8 +102,8 @@ def test_ap_equals_pycocotools(seed: int, iou: float) -> None:
     data, predictions = scene(seed, classes_with_truth=2 if seed == 0 else 3)
     expected = reference(data, predictions, iou)
     images = matches(data, predictions)
-    curves = precision_recall_curves(images, CLASSES, iou)
-    np.testing.assert_allclose([curve.ap for curve in curves], expected[:, 0])
+    found = [rank_predictions(images, c, iou).ap() for c in range(len(CLASSES))]
+    np.testing.assert_allclose(found, expected[:, 0])
     bins = binned_precision(images, len(CLASSES), "areas", EDGES, iou)
     np.testing.assert_allclose([b.ap_by_class for b in bins], expected[:, 1:].T)
     assert sum(b.truth_cells for b in bins) == 75
@@ -121,12 +121,13 @@ def test_curve_by_hand() -> None:
         {"image_id": 1, "category_id": 1, "score": s, "segmentation": rle(b), "bbox": []}
         for s, b in ((0.7, boxes[1]), (0.9, boxes[0]), (0.8, boxes[2]))
     ]
-    curve = precision_recall_curves(matches(data, predictions), CLASSES)[0]
-    assert curve.scores.tolist() == [0.9, 0.8, 0.7]
-    assert curve.precision.tolist() == [1, 1 / 2, 2 / 3]
-    assert curve.recall.tolist() == [0.5, 0.5, 1]
-    assert curve.ap == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
-    assert curve.truth_cells == 2
+    ranking = rank_predictions(matches(data, predictions), 0, 0.5)
+    scores, precision, recall = ranking.curve()
+    assert scores.tolist() == [0.9, 0.8, 0.7]
+    assert precision.tolist() == [1, 1 / 2, 2 / 3]
+    assert recall.tolist() == [0.5, 0.5, 1]
+    assert ranking.ap() == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
+    assert ranking.truth_cells == 2
 
 
 def test_crowding_counts_true_neighbours() -> None:

@@ -134,9 +134,10 @@ def test_worst_images_come_first(annotations: Annotations, predictions: list[Pre
     assert [image.image_id for image in images] == [1, 2]  # image 3 has no cells, so no PQ
     # Cells 1 and 2 match (all cells as one class); the duplicate keeps none of its pixels. Left are
     # 5 predictions and 5 cells.
-    assert images[0].pq == pytest.approx(2 / 5)
-    assert (images[0].truth_cells, images[0].predicted_cells, images[0].matched) == (5, 5, 2)
-    assert images[1].pq == 1
+    worst, best = (image.statistics for image in images)
+    assert worst.binary_pq == pytest.approx(2 / 5)
+    assert (worst.truth_cells[0], worst.predicted_cells[0], worst.matched[0]) == (5, 5, 2)
+    assert best.binary_pq == 1
 
 
 def test_worst_cells_are_ranked_within_their_kind(annotations: Annotations) -> None:
@@ -164,7 +165,7 @@ def test_the_parts_of_an_analysis(annotations: Annotations, predictions: list[Pr
 def test_without_predictions(annotations: Annotations) -> None:
     analysis = analyse_errors(annotations, [])
     assert analysis.confusion.tolist() == [[0, 0, 5], [0, 0, 1], [0, 0, 0]]
-    assert [curve.ap for curve in analysis.curves] == [0, 0]
+    assert [ranking.ap() for ranking in analysis.rankings] == [0, 0]
     assert len(analysis.worst[ErrorKind.MISSED]) == 6
 
 

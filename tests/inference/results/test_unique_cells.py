@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellseg_mm.evaluation.label_map import label_map_from_predictions
+from cellseg_mm.evaluation.label_map import paint_label_map
 from cellseg_mm.inference.results.cell_bitmaps import whole_cell
 from cellseg_mm.inference.results.unique_cells import at_full_resolution, unique_cells
 from cellseg_mm.models.test_time.seams import DetectedCell
@@ -40,8 +40,8 @@ def by_first_pixel(labels: np.ndarray) -> np.ndarray:
 def painted_at_once(cells: list[DetectedCell], height: int, width: int) -> np.ndarray:
     """The same by the RLE path; then the largest piece of each cell."""
     cells = sorted(map(whole_cell, cells), key=lambda c: (c.top, c.left, c.label))
-    labels = label_map_from_predictions(
-        encode_cells(cells, height, width), [cell.score for cell in cells], height, width
+    labels = paint_label_map(
+        encode_cells(cells, height, width).runs, [cell.score for cell in cells]
     )
     for number in np.unique(labels[labels > 0]):
         pieces, count = ndimage.label(labels == number)
@@ -78,7 +78,7 @@ def test_discs_apart_or_overlapping_are_exactly_the_rle_path() -> None:
         left, top = rng.integers(0, 600 - side, 2).tolist()
         cells.append(DetectedCell((0, 0, 1, 1), float(rng.random()), 0, left, top, disc))
     scores = [cell.score for cell in cells]
-    expected = label_map_from_predictions(encode_cells(cells, 600, 600), scores, 600, 600)
+    expected = paint_label_map(encode_cells(cells, 600, 600).runs, scores)
     found = [c for batch in unique_cells([FoundCells(cells, 600)], 3) for c in batch.cells]
     assert len(found) == len(np.unique(expected)) - 1 < 400
     labels = paint(found, 600, 600)
