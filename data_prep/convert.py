@@ -40,6 +40,12 @@ def parse_args() -> argparse.Namespace:
         help="classes to take, in this order; cells of others are left out (default: all)",
     )
     parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="folder of the images, if they lie elsewhere"
+    )
+    parser.add_argument(
+        "--default-class", metavar="NAME", help="class of cells that have none (default: left out)"
+    )
+    parser.add_argument(
         "--mpp", type=float, help="µm per pixel of all images (default: what the files say)"
     )
     parser.add_argument(
@@ -62,6 +68,9 @@ def summary(done: Conversion, out: Path) -> str:
             f"{n} {name or 'of no class'}" for name, n in sorted(done.left_out.items())
         )
         lines.append(f"  left out: {left}")
+    if done.passed_over:
+        other = ", ".join(f"{n} {name}" for name, n in sorted(done.passed_over.items()))
+        lines.append(f"  passed over: {other}")
     return "\n".join(lines)
 
 
@@ -74,7 +83,9 @@ def main() -> None:
         from cellseg_mm.preparation.formats.annotated_image import ReadOptions
 
         classes = args.classes and tuple(name.strip() for name in args.classes.split(","))
-        read = ReadOptions(tif_order=args.tif_order)
+        read = ReadOptions(
+            images=args.images, default_class=args.default_class, tif_order=args.tif_order
+        )
         done = convert_dataset(
             ConvertOptions(
                 args.format, args.source, args.out, args.test, classes or None, args.mpp, read

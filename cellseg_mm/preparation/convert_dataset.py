@@ -57,11 +57,13 @@ class Conversion:
         images: Number of images of each part.
         cells: Number of cells of each class that have a pixel.
         left_out: Number of cells of each class that was not asked for, "" for those of none.
+        passed_over: What the annotations hold beside cells, and how often.
     """
 
     images: Counter[str] = field(default_factory=Counter)
     cells: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
 
 
 def convert_dataset(options: ConvertOptions) -> Conversion:
@@ -76,7 +78,7 @@ def convert_dataset(options: ConvertOptions) -> Conversion:
     classes = options.classes or getattr(module, "CLASSES", None)
     problems: list[Problem] = []
     with whole_folder(options.out) as scratch:
-        writer = _Writer(scratch, classes, options.mpp)
+        writer = _Writer(scratch, classes, options)
         for image in _images(options):
             if isinstance(image, Problem):
                 problems.append(image)
@@ -87,6 +89,8 @@ def convert_dataset(options: ConvertOptions) -> Conversion:
                 problems.append(error.problem)
         if not problems and not sum(writer.conversion.images.values()):
             problems.append(Problem(options.source, "it holds no image", "name the data set"))
+        if not problems and not writer.conversion.cells and writer.conversion.left_out:
+            problems.append(_no_cell(options, writer.conversion.left_out))
         if problems:
             raise InputError(*problems)
         writer.finish()
@@ -104,6 +108,16 @@ def _check_options(options: ConvertOptions, honoured: Sequence[str]) -> None:
         raise UserError(f"--classes is {','.join(options.classes)!r}: give distinct names.")
 
 
+def _no_cell(options: ConvertOptions, left_out: Counter[str]) -> Problem:
+    """What is wrong where there are cells, but none that was taken."""
+    names = ", ".join(sorted(name for name in left_out if name))
+    if names:
+        what = f"its cells are of the classes {names}, none of which was asked for"
+        return Problem(options.source, what, "take some of these as --classes")
+    what = f"none of its {left_out['']:,} cells has a class"
+    return Problem(options.source, what, "say what they are, such as --default-class nucleus")
+
+
 def _images(options: ConvertOptions) -> Iterator[AnnotatedImage | Problem]:
     module = format_module(options.format)
     yield from module.read(options.source, options.read)
@@ -118,13 +132,16 @@ class _Writer:
     Classes that nobody has named get numbers as they come, and their order at the end.
     """
 
-    def __init__(self, folder: Path, classes: tuple[str, ...] | None, mpp: float | None) -> None:
+    def __init__(
+        self, folder: Path, classes: tuple[str, ...] | None, options: ConvertOptions
+    ) -> None:
         self.conversion = Conversion()
         self._folder = folder
         self._raw = RawDatasetWriter(folder, compact=True)
         self._fixed = classes is not None
         self._classes = list(classes or ())
-        self._mpp = mpp
+        self._mpp = options.mpp
+        self._default_class = options.read.default_class
         self._facts: dict[str, ImageFacts] = {}
         self._sources: dict[str, Path] = {}
 
@@ -155,6 +172,7 @@ class _Writer:
         add(image.name, rgb, label_maps)
         self._facts[image.name] = ImageFacts(image.patient, self._mpp or image.mpp or mpp)
         self.conversion.images[image.part] += 1
+        self.conversion.passed_over.update(image.passed_over)
 
     def _check_name(self, image: AnnotatedImage) -> None:
         if not is_safe_name(image.name):
@@ -168,7 +186,7 @@ class _Writer:
     def _numbers_by_class(self, cells: Sequence[Cell], masks: MaskRuns) -> dict[str, list[int]]:
         numbers: dict[str, list[int]] = {}
         for number, (cell, area) in enumerate(zip(cells, masks.areas.tolist(), strict=True)):
-            name = cell.class_name
+            name = cell.class_name or self._default_class
             if name is not None and name not in self._classes and not self._fixed:
                 self._classes.append(name)
             if name is None or name not in self._classes:

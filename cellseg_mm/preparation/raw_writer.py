@@ -84,6 +84,7 @@ def write_class_masks(
             metadata=None,
             software=False,
         )
+        del label_map  # before the next one is made
 
 
 class RawDatasetWriter:

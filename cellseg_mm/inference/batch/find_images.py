@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cellseg_mm.errors import MissingFileError, UserError
-
-SUFFIXES = {
-    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".btf", ".svs", ".ndpi", ".mrxs"),
-    *(".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi"),
-}
-"""Endings of the files that are taken from a folder."""
+from cellseg_mm.readers.suffixes import SUFFIXES
 
 
 class NamedImage(NamedTuple):

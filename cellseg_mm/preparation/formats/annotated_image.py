@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,17 +54,32 @@ class Bitmap(NamedTuple):
     mask: npt.NDArray[np.bool_]
 
 
+class Runs(NamedTuple):
+    """A cell as runs of pixels, counted column by column: (x, y) is x × image height + y.
+
+    The image's size must be stated, as a run means nothing without it.
+
+    Attributes:
+        starts: (R,) int64, first pixel of each run, rising.
+        ends: (R,) int64, the pixel after each run, which the next one does not come before.
+    """
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
 class Cell(NamedTuple):
     """An annotated cell.
 
     Attributes:
         class_name: Its class as the file names it, without blanks around; None for one that belongs
-            to no class: it is left out, and its pixels count as background.
+            to no class: it gets the class that the user gives to such cells, or is left out, and
+            its pixels count as background.
         shape: Where it lies.
     """
 
     class_name: str | None
-    shape: Outline | FilledRegion | Bitmap
+    shape: Outline | FilledRegion | Bitmap | Runs
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,7 @@ class AnnotatedImage:
         patient: Whose tissue it is; None where it is not known.
         part: "train" or "test".
         swapped: Red and blue are swapped in the file of pixels.
+        passed_over: What the annotations hold beside cells, such as "point", and how often.
     """
 
     name: str
@@ -92,6 +108,7 @@ class AnnotatedImage:
     patient: str | None = None
     part: Part = "train"
     swapped: bool = False
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,11 +118,11 @@ class ReadOptions:
     Attributes:
         images: Folder of the images, where they do not lie beside the annotations.
         default_class: Class of cells that have none in the file.
-        class_table: CSV file of cell id → class, of label images.
+        cell_classes: CSV file of label images' classes by id, or folder with one for each image.
         tif_order: Order of the colours in MoNuSAC's .tif files, "bgr" or "rgb".
     """
 
     images: Path | None = None
     default_class: str | None = None
-    class_table: Path | None = None
+    cell_classes: Path | None = None
     tif_order: str | None = None

@@ -18,13 +18,21 @@ import numpy as np
 import numpy.typing as npt
 from skimage.draw import polygon
 
-from cellseg_mm.preparation.formats.annotated_image import Bitmap, Cell, FilledRegion, Outline
+from cellseg_mm.preparation.formats.annotated_image import (
+    Bitmap,
+    Cell,
+    FilledRegion,
+    Outline,
+    Runs,
+)
 from cellseg_mm.structures.mask_runs import MaskRuns
 
 Int64Array = npt.NDArray[np.int64]
 
 _CROSSINGS_AT_ONCE = 1 << 20
 _PIXELS_AT_ONCE = 1 << 23
+_FARTHEST = 1e9
+"""Pixels; what lies farther out is drawn in to here, where differences are still exact."""
 
 
 def masks_of_cells(cells: Sequence[Cell], height: int, width: int) -> MaskRuns:
@@ -50,6 +58,11 @@ def masks_of_cells(cells: Sequence[Cell], height: int, width: int) -> MaskRuns:
             for number, cell in enumerate(cells)
             if isinstance(cell.shape, FilledRegion)
         ),
+        *(
+            (np.full(len(cell.shape.starts), number), cell.shape.starts, cell.shape.ends)
+            for number, cell in enumerate(cells)
+            if isinstance(cell.shape, Runs)
+        ),
     ]
     if not parts:
         parts = [(np.zeros(0, np.int64),) * 3]
@@ -57,7 +70,7 @@ def masks_of_cells(cells: Sequence[Cell], height: int, width: int) -> MaskRuns:
     return MaskRuns.gather(owners, starts, ends, (len(cells), height, width))
 
 
-def paint(masks: MaskRuns, numbers: Sequence[int]) -> npt.NDArray[np.int32]:
+def paint(masks: MaskRuns, numbers: Sequence[int]) -> npt.NDArray[np.uint32]:
     """The label map of some of an image's cells.
 
     Args:
@@ -65,11 +78,9 @@ def paint(masks: MaskRuns, numbers: Sequence[int]) -> npt.NDArray[np.int32]:
         numbers: The cells to paint, from 0, in the order of the file.
 
     Returns:
-        (H, W) int32: 1 + number of the cell, 0 = background. A later cell lies over an earlier one.
+        (H, W) uint32: 1 + number of the cell, 0 = background; a later cell lies over an earlier.
     """
-    # Masks count their pixels column by column.
-    columns = np.zeros((masks.width, masks.height), np.int32)
-    flat = columns.reshape(-1)
+    labels = np.zeros((masks.height, masks.width), np.uint32)
     chosen = np.zeros(len(masks), bool)
     chosen[list(numbers)] = True
     runs = np.flatnonzero(chosen[masks.owners])
@@ -78,9 +89,10 @@ def paint(masks: MaskRuns, numbers: Sequence[int]) -> npt.NDArray[np.int32]:
         some, size = runs[part], lengths[part]
         passed = np.cumsum(size) - size
         pixels = np.arange(size.sum()) + np.repeat(masks.starts[some] - passed, size)
+        columns, rows = np.divmod(pixels, masks.height)
         # Of several values for one pixel, NumPy keeps the last.
-        flat[pixels] = np.repeat(masks.owners[some] + 1, size)
-    return np.ascontiguousarray(columns.T)
+        labels[rows, columns] = np.repeat(masks.owners[some] + 1, size)
+    return labels
 
 
 def _parts(sizes: Int64Array, most: int) -> Iterator[slice]:
@@ -116,7 +128,7 @@ def _outline_runs(
 ) -> Iterator[tuple[Int64Array, Int64Array, Int64Array]]:
     """Cut the polygons along the columns' centres."""
     rings = [
-        (number, piece, np.asarray(ring, np.float64))
+        (number, piece, np.clip(ring, -_FARTHEST, _FARTHEST))
         for number, cell in enumerate(cells)
         if isinstance(cell.shape, Outline)
         for piece, rings_of_piece in enumerate(cell.shape.polygons)

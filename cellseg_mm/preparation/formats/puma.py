@@ -23,15 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cellseg_mm.preparation.formats.annotated_image import (
-    AnnotatedImage,
-    Cell,
-    Outline,
-    ReadOptions,
-    Ring,
-)
+from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell, ReadOptions
+from cellseg_mm.preparation.formats.geojson import outline
 from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
 from cellseg_mm.preparation.problems import BadFileError, Problem
 
@@ -87,15 +80,4 @@ def _cell(feature: dict[str, Any]) -> Cell:
     name = feature["properties"]["classification"]["name"]
     if name not in CLASSES:
         raise ValueError(f"its class is {name!r}")
-    geometry = feature["geometry"]
-    polygons = {"Polygon": lambda c: [c], "MultiPolygon": lambda c: c}[geometry["type"]](
-        geometry["coordinates"]
-    )
-    return Cell(name, Outline([[_ring(points) for points in rings] for rings in polygons]))
-
-
-def _ring(points: Any) -> Ring:
-    ring = np.array(points, np.float64)
-    if ring.ndim != 2 or ring.shape[1] < 2 or not np.isfinite(ring).all():
-        raise ValueError("a ring is no list of points")
-    return ring[:, :2]
+    return Cell(name, outline(feature["geometry"]))

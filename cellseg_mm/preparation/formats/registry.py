@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # their imports take time, which --help should not
     from cellseg_mm.preparation.problems import Problem
 
 FORMATS = {
+    "qupath": "GeoJSON that QuPath exported, with the images beside it or in --images",
+    "coco": "COCO JSON: of CVAT, Roboflow, labelme and others",
     "monusac": "the MoNuSAC download: folders with .svs or .tif images and ImageScope's .xml",
     "consep": "the CoNSeP download: .png images and .mat labels",
     "pannuke": "the PanNuke download: folds of images.npy and masks.npy",

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import shapely
 from pycocotools import mask as coco_mask
+from shapely.geometry import shape
 
 from cellseg_mm.preparation.convert_dataset import ConvertOptions, convert_dataset
 from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
@@ -79,15 +82,17 @@ def prepared(tmp_path: Path) -> Callable[..., dict[str, PreparedImage]]:
 
 
 @pytest.fixture
-def refused(tmp_path: Path) -> Callable[[str, Path], list[str]]:
-    """A function of a format and a source: the sentences on it, after nothing was written."""
+def refused(tmp_path: Path) -> Callable[..., list[str]]:
+    """A function of a format, a source and options: the sentences on it; nothing was written."""
 
-    def run(name: str, source: Path) -> list[str]:
+    def run(name: str, source: Path, **options: object) -> list[str]:
         out = tmp_path / "out" / "raw"
         with pytest.raises(InputError) as caught:
-            convert_dataset(ConvertOptions(name, source, out))
+            convert_dataset(ConvertOptions(name, source, out, **options))
         assert not out.parent.exists()
-        return [str(problem) for problem in caught.value.problems]
+        sentences = [str(problem) for problem in caught.value.problems]
+        assert not any("\n" in sentence for sentence in sentences)
+        return sentences
 
     return run
 
@@ -113,9 +118,15 @@ def noise(seed: int, height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
 
 
+def inside(geometry: dict[str, Any], height: int, width: int) -> Pixels:
+    """The pixels whose centres lie in a GeoJSON geometry, as shapely finds them."""
+    columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    return pixels_of(shapely.contains_xy(shape(geometry), columns, rows))
+
+
 @pytest.fixture
 def forms() -> SimpleNamespace:
     """What builds the files of a data set and decodes them."""
     return SimpleNamespace(
-        pixels_of=pixels_of, cells_of=cells_of, odd_labels=odd_labels, noise=noise
+        pixels_of=pixels_of, cells_of=cells_of, odd_labels=odd_labels, noise=noise, inside=inside
     )
