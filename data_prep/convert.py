@@ -46,6 +46,13 @@ def parse_args() -> argparse.Namespace:
         "--default-class", metavar="NAME", help="class of cells that have none (default: left out)"
     )
     parser.add_argument(
+        "--cell-classes",
+        type=Path,
+        metavar="CSV",
+        help="label images: file with the columns image, id and class, or folder of IMAGE.csv with "
+        "id and class",
+    )
+    parser.add_argument(
         "--mpp", type=float, help="µm per pixel of all images (default: what the files say)"
     )
     parser.add_argument(
@@ -84,7 +91,10 @@ def main() -> None:
 
         classes = args.classes and tuple(name.strip() for name in args.classes.split(","))
         read = ReadOptions(
-            images=args.images, default_class=args.default_class, tif_order=args.tif_order
+            images=args.images,
+            default_class=args.default_class,
+            cell_classes=args.cell_classes,
+            tif_order=args.tif_order,
         )
         done = convert_dataset(
             ConvertOptions(

@@ -15,13 +15,12 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.files.whole_folder import whole_folder
 from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell, ReadOptions
 from cellseg_mm.preparation.formats.cell_masks import masks_of_cells, paint
+from cellseg_mm.preparation.formats.pixel_file import read_pixel_file
 from cellseg_mm.preparation.formats.registry import format_module
 from cellseg_mm.preparation.problems import BadFileError, InputError, Problem
 from cellseg_mm.preparation.raw_facts import ImageFacts, RawFacts
 from cellseg_mm.preparation.raw_layout import is_safe_name
-from cellseg_mm.preparation.raw_reader import LARGEST_SIDE
 from cellseg_mm.preparation.raw_writer import RawDatasetWriter
-from cellseg_mm.readers.open_image import open_image
 from cellseg_mm.structures.mask_runs import MaskRuns
 
 
@@ -216,21 +215,6 @@ class _Writer:
 
 def _read_pixels(image: AnnotatedImage) -> tuple[npt.NDArray[np.uint8], float | None]:
     """The pixels, and µm per pixel where the file tells."""
-    if not isinstance(image.pixels, Path):
-        return image.pixels(), None
-    path = image.pixels
-    try:
-        with open_image(path, "bgr" if image.swapped else "rgb") as file:
-            if max(file.height, file.width) > LARGEST_SIDE:
-                what = f"it is {file.height} × {file.width} pixels (height × width)"
-                remedy = f"cut it into images of at most {LARGEST_SIDE} pixels a side"
-                raise BadFileError(path, what, remedy)
-            pixels = file.read(0, 0, file.width, file.height)
-            mpp = None if file.mpp is None else (file.mpp[0] * file.mpp[1]) ** 0.5
-    except BadFileError:
-        raise
-    except UserError as error:
-        what, _, remedy = str(error).removeprefix(f"The image {path} ").rstrip(".").partition(": ")
-        what = what.removeprefix(f"{path} ")
-        raise BadFileError(path, what, remedy or "add the image") from error
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()), mpp
+    if isinstance(image.pixels, Path):
+        return read_pixel_file(image.pixels, image.swapped)
+    return image.pixels(), None

@@ -19,8 +19,8 @@ Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; https://coco
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +35,15 @@ from cellseg_mm.preparation.formats.annotated_image import (
     ReadOptions,
     Runs,
 )
-from cellseg_mm.preparation.formats.image_files import ImageFiles, names_of
+from cellseg_mm.preparation.formats.image_files import ImageFiles, names_of, part_of
 from cellseg_mm.preparation.formats.json_text import read_json_text
 from cellseg_mm.preparation.formats.set_files import files_below
 from cellseg_mm.preparation.problems import BadFileError, Problem
-from cellseg_mm.preparation.raw_layout import Part
 from cellseg_mm.structures.coco_rle import decode_counts
 
 OPTIONS = ("images", "default_class")
 CROWD = "crowd"
 _KEYS = ("images", "annotations", "categories")
-_TEST = re.compile(r"(?<![a-z])test(?![a-z])", re.IGNORECASE)
 _EXPORT_AGAIN = "export it again, for instance segmentation"
 
 Record = dict[str, Any]
@@ -56,33 +54,33 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
     folder = source if source.is_dir() else source.parent
     files = files_below(source, "*.json", "*.json.gz") if source.is_dir() else [source]
     images = ImageFiles(options.images or folder)
-    found: dict[Path, _File] = {}
+    documents: dict[Path, _File] = {}
     problems = 0
     for path in files:
         try:
             content = read_json_text(path)
             if path == source or (isinstance(content, dict) and "images" in content):
-                found[path] = _File(path, content)
+                documents[path] = _File(path, content)
         except BadFileError as error:
             problems += 1
             yield error.problem
-    if not found and not problems:
+    if not documents and not problems:
         yield Problem(source, "it holds no COCO JSON", "name the file, or the folder of the export")
     places: dict[tuple[Path, str], Path] = {}
-    for path, file in found.items():
+    for path, file in documents.items():
         for identity, image in file.images.items():
             try:
                 places[path, identity] = images.of_path(image["file_name"], path)
             except BadFileError as error:
                 yield error.problem
     names = names_of(places.values())
-    for path, file in found.items():
-        part: Part = "test" if _TEST.search(str(path.relative_to(folder))) else "train"
+    for path, file in documents.items():
         for identity in file.images:
             if (path, identity) in places:
                 place = places[path, identity]
                 try:
-                    yield file.read(identity, names[place], place, part)
+                    found = file.read(identity, names[place], place)
+                    yield replace(found, part=part_of(path, folder))
                 except BadFileError as error:
                     yield error.problem
 
@@ -122,7 +120,7 @@ class _File:
             found[identity] = record
         return found
 
-    def read(self, identity: str, name: str, place: Path, part: Part) -> AnnotatedImage:
+    def read(self, identity: str, name: str, place: Path) -> AnnotatedImage:
         """An image and its cells.
 
         Raises:
@@ -141,7 +139,7 @@ class _File:
             if record.get("iscrowd") and "attributes" not in record:
                 class_name = CROWD
             cells.append(Cell(class_name, shape))
-        return AnnotatedImage(name, self._path, place, cells, size, part=part)
+        return AnnotatedImage(name, self._path, place, cells, size)
 
 
 def _identity(value: Any) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cellseg_mm.preparation.formats.set_files import files_below
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.raw_layout import Part
 from cellseg_mm.readers.suffixes import SUFFIXES
+
+_TEST = re.compile(r"(?<![a-z])test(?![a-z])", re.IGNORECASE)
 
 
 class ImageFiles:
@@ -16,14 +20,15 @@ class ImageFiles:
 
     Args:
         folder: The folder.
+        others: Files in it that are no images, whatever their names.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, others: Collection[Path] = ()) -> None:
         self._folder = folder
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         for path in files_below(folder, "*"):
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in SUFFIXES and path not in others:
                 self._by_name[path.name].append(path)
                 self._by_stem[path.stem].append(path)
 
@@ -31,7 +36,7 @@ class ImageFiles:
         """The image that an annotation file names.
 
         Wherever it was annotated, it is looked for by the end of its path: the file with the most
-        folders in common, and of several one in the annotation file's folder.
+        folders in common at its end, and of several the nearest to the annotation file.
 
         Args:
             stated: The path in the file, of whatever system.
@@ -42,30 +47,44 @@ class ImageFiles:
         """
         parts = PurePosixPath(stated.replace("\\", "/")).parts[::-1]
         found = self._by_name.get(parts[0], []) if parts else []
-        beside = annotation.parent
+        likeness = {path: _equal(path.parts[::-1], parts) for path in found}
+        best = max(likeness.values(), default=0)
+        return self._one(stated, annotation, [path for path in found if likeness[path] == best])
 
-        def likeness(path: Path) -> tuple[int, bool]:
-            same = [a == b for a, b in zip(path.parts[::-1], parts, strict=False)]
-            return (*same, False).index(False), path.is_relative_to(beside)
-
-        best = max(map(likeness, found), default=None)
-        return self._one(stated, annotation, [path for path in found if likeness(path) == best])
-
-    def of_stem(self, stems: Iterable[str], annotation: Path) -> Path:
+    def of_stem(self, stems: Sequence[str], annotation: Path) -> Path:
         """The image with the first of some names, with or without its ending.
+
+        Of several, it is the nearest to the annotation file.
 
         Raises:
             BadFileError: There is none, or there are several.
         """
-        stems = list(stems)
         for stem in stems:
-            found = self._by_name.get(stem) or self._by_stem.get(stem)
-            if found:
-                beside = [path for path in found if path.parent == annotation.parent]
-                return self._one(stem, annotation, beside or found)
+            if found := self._by_name.get(stem) or self._by_stem.get(stem):
+                return self._one(stem, annotation, found)
         return self._one(stems[0], annotation, [])
 
+    def of_stems(
+        self, stems: Mapping[Path, Sequence[str]]
+    ) -> tuple[dict[Path, Path], list[Problem]]:
+        """The images of many annotation files; see :meth:`of_stem`.
+
+        Returns:
+            found: The image of each annotation file that has one.
+            problems: What is wrong with the others.
+        """
+        found: dict[Path, Path] = {}
+        problems = []
+        for annotation, names in stems.items():
+            try:
+                found[annotation] = self.of_stem(names, annotation)
+            except BadFileError as error:
+                problems.append(error.problem)
+        return found, problems
+
     def _one(self, name: str, annotation: Path, found: list[Path]) -> Path:
+        nearness = {path: _equal(path.parts, annotation.parts) for path in found}
+        found = [path for path in found if nearness[path] == max(nearness.values())]
         if not found:
             what = f"its image {name!r:.200} is not in {self._folder}"
             remedy = "add it there, or name the folder of the images with --images"
@@ -74,6 +93,16 @@ class ImageFiles:
             what = f"its image {name!r:.200} may be {found[0]} or {found[1]}"
             raise BadFileError(annotation, what, "rename or remove one of them")
         return found[0]
+
+
+def _equal(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many parts two paths have in common from the beginning."""
+    return (*(a == b for a, b in zip(first, second, strict=False)), False).index(False)
+
+
+def part_of(path: Path, folder: Path) -> Part:
+    """Test, where the file or a folder between `folder` and it has the word "test" in its name."""
+    return "test" if _TEST.search(str(path.relative_to(folder))) else "train"
 
 
 def names_of(images: Iterable[Path]) -> dict[Path, str]:

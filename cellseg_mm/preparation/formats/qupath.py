@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +39,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
     ReadOptions,
 )
 from cellseg_mm.preparation.formats.geojson import outline
-from cellseg_mm.preparation.formats.image_files import ImageFiles
+from cellseg_mm.preparation.formats.image_files import ImageFiles, names_of
 from cellseg_mm.preparation.formats.json_text import read_json_text
 from cellseg_mm.preparation.formats.set_files import attempts, files_below
 from cellseg_mm.preparation.problems import BadFileError, Problem
@@ -80,16 +79,18 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
         return
     if not files:
         yield Problem(source, "it holds no .geojson", "export the objects of each image there")
-    images = ImageFiles(options.images or (source if source.is_dir() else source.parent))
-    yield from attempts(files, partial(_read_one, images))
+    folder = options.images or (source if source.is_dir() else source.parent)
+    images, problems = ImageFiles(folder).of_stems({path: _image_names(path) for path in files})
+    yield from problems
+    names = names_of(images.values())
+    yield from attempts(images.items(), lambda pair: _read_one(names[pair[1]], pair[1], pair[0]))
 
 
 def _files_with(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     return [path for path in files_below(folder, "*") if path.name.endswith(endings)]
 
 
-def _read_one(images: ImageFiles, path: Path) -> AnnotatedImage:
-    image = images.of_stem(_image_names(path), path)
+def _read_one(name: str, image: Path, path: Path) -> AnnotatedImage:
     objects: list[_Object] = []
     passed_over: Counter[str] = Counter()
     for number, feature in enumerate(_features(path), start=1):
@@ -105,7 +106,7 @@ def _read_one(images: ImageFiles, path: Path) -> AnnotatedImage:
     regions = _regions(objects)
     passed_over["region"] += len(regions)
     return AnnotatedImage(
-        name=image.stem,
+        name=name,
         source=path,
         pixels=image,
         cells=[

@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # their imports take time, which --help should not
 FORMATS = {
     "qupath": "GeoJSON that QuPath exported, with the images beside it or in --images",
     "coco": "COCO JSON: of CVAT, Roboflow, labelme and others",
+    "labelme": "labelme's JSON, one for each image",
+    "label-images": "label images (.tif, .png, .npy), Cellpose's _seg.npy, StarDist's folders",
+    "imagej": "zips of ImageJ's ROIs, one for each image",
     "monusac": "the MoNuSAC download: folders with .svs or .tif images and ImageScope's .xml",
     "consep": "the CoNSeP download: .png images and .mat labels",
     "pannuke": "the PanNuke download: folds of images.npy and masks.npy",
