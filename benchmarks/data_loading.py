@@ -117,7 +117,7 @@ def write_synthetic(folder: Path, images: int, side: int, cells: int) -> Path:
     writer = RawDatasetWriter(raw)
     for index in range(images):
         image = synthesize_image(np.random.default_rng([7, index]), side, side, cells)
-        writer.add_train(f"image{index}", image.rgb, image.label_maps())
+        writer.add("train", f"image{index}", image.rgb, image.label_maps())
     writer.finish()
     prepare_dataset(PrepareOptions(raw=raw, out=out, val_fraction=0, channel_order="bgr"))
     return out

@@ -84,20 +84,19 @@ def synthesize(
     painted = [0, 0]
     with whole_folder(out) as scratch:
         writer = RawDatasetWriter(scratch)
-        for part, count in enumerate((images, test_images)):
-            add = (writer.add_train, writer.add_test)[part]
+        for number, (part, count) in enumerate((("train", images), ("test", test_images))):
             for index in range(count):
-                rng = np.random.default_rng([seed, part, index])
+                rng = np.random.default_rng([seed, number, index])
                 image_id = str(uuid.UUID(bytes=rng.bytes(16), version=4))
                 sides = [size, max(32, round(size * rng.uniform(0.75, 1.25)))]
                 height, width = rng.permutation(sides).tolist()
                 # Images of real tissue differ a lot in density; the shape 8 gives ±35 %.
-                number = round(rng.gamma(8, cells / 8))
+                density = round(rng.gamma(8, cells / 8))
                 # In the task's files the ids of an image do not always start at 1.
                 first_id = 1 if rng.random() < 0.75 else int(rng.integers(2, 50))
-                image = synthesize_image(rng, height, width, number)
-                add(image_id, image.rgb, image.label_maps(first_id))
-                painted[part] += len(image.cells)
+                image = synthesize_image(rng, height, width, density)
+                writer.add(part, image_id, image.rgb, image.label_maps(first_id))
+                painted[number] += len(image.cells)
         writer.finish()
     return painted[0], painted[1]
 

@@ -17,8 +17,6 @@ from pathlib import Path
 
 from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
-_TOOLS = Path(__file__).resolve().parent
-
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -61,7 +59,7 @@ def ablate(args: argparse.Namespace) -> int:
     from collections.abc import Sequence
 
     from cellseg_mm.ablation.ladder import read_ladder
-    from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
+    from cellseg_mm.ablation.run_ladder import run_ladder
     from cellseg_mm.ablation.run_result import RunResult
     from cellseg_mm.ablation.table import build_tables, progress_text, write_tables
 
@@ -75,8 +73,8 @@ def ablate(args: argparse.Namespace) -> int:
         write_tables(build_tables(ladder.title, results), results, args.out)
         say(progress_text(results))
 
-    scripts = Scripts(_TOOLS / "train.py", _TOOLS / "test.py")
-    results = run_ladder(ladder, args.data, args.out, scripts, on_change, say)
+    tools = Path(__file__).resolve().parent
+    results = run_ladder(ladder, args.data, args.out, tools, on_change, say)
 
     for table in build_tables(ladder.title, results):
         say("\n" + table.markdown().rstrip())

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from cellseg_mm.ablation.folds import dicts_below
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.rgb_file import write_rgb
+from cellseg_mm.runs.spread_setting import mappings
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.visualization.loader_samples import (
     batch_samples,
@@ -73,7 +73,7 @@ def _pipeline_digest(config: Config) -> str:
     # The transforms of all data sets, wrapped ones included.
     steps = [
         [step for step in found["pipeline"] if step.get("type") != "PackDetInputs"]
-        for found in dicts_below(config.train_dataloader.to_dict())
+        for found in mappings(config.train_dataloader.to_dict())
         if "pipeline" in found
     ]
     return hashlib.sha256(json.dumps(steps, sort_keys=True, default=repr).encode()).hexdigest()

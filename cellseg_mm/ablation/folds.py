@@ -8,7 +8,7 @@ prepared ``train.json`` and ``val.json``, dealt out anew by a split file with k 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cellseg_mm.evaluation.annotations import read_coco_file
 from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.splits import Fold, read_split
+from cellseg_mm.runs.spread_setting import mappings
 
 _PARTS = ("train", "val")
 
@@ -100,17 +101,7 @@ def annotation_files(config: Any) -> list[Path]:
 
 def _with_ann_file(node: Any) -> Iterator[Any]:
     """All dicts below a node that name an annotation file."""
-    return (found for found in dicts_below(node) if isinstance(found.get("ann_file"), str))
-
-
-def dicts_below(node: Any) -> Iterator[Any]:
-    """A node of a config and all below it, as far as they are dicts."""
-    if isinstance(node, Mapping):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for value in node:
-            yield from dicts_below(value)
+    return (found for found in mappings(node) if isinstance(found.get("ann_file"), str))
 
 
 def _read_folds(data: Path, folds: int | str, names: list[str]) -> list[Fold]:

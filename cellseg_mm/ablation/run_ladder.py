@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -28,24 +28,11 @@ _Key = tuple[str, int | None, int]
 _PATIENCE = 15  # seconds
 
 
-@dataclass(frozen=True)
-class Scripts:
-    """The commands that a run consists of.
-
-    Attributes:
-        train: Path of tools/train.py.
-        test: Path of tools/test.py.
-    """
-
-    train: Path
-    test: Path
-
-
 def run_ladder(
     ladder: Ladder,
     data: str | None,
     out: Path,
-    scripts: Scripts,
+    tools: Path,
     on_change: Callable[[Sequence[RunResult]], None],
     say: Callable[[str], None],
 ) -> list[RunResult]:
@@ -58,7 +45,7 @@ def run_ladder(
         ladder: The ablation.
         data: Folder of the prepared data set, instead of the ladder's.
         out: Folder of everything.
-        scripts: How to train and test.
+        tools: Folder of train.py and test.py.
         on_change: Called with all results after each run, and before the first.
         say: Called with a line for people when something begins or fails.
 
@@ -73,7 +60,7 @@ def run_ladder(
     try:
         # What a killed run leaves behind notices within 5 seconds that its parent is gone.
         with FileLock(out / ".lock", timeout=_PATIENCE):
-            return _run_all(ladder, data or ladder.data, out, scripts, on_change, say)
+            return _run_all(ladder, data or ladder.data, out, tools, on_change, say)
     except Timeout:
         raise UserError(
             f"Another process is running the ablation in {out}: wait for it, or name another "
@@ -85,7 +72,7 @@ def _run_all(
     ladder: Ladder,
     data: str | None,
     out: Path,
-    scripts: Scripts,
+    tools: Path,
     on_change: Callable[[Sequence[RunResult]], None],
     say: Callable[[str], None],
 ) -> list[RunResult]:
@@ -110,7 +97,7 @@ def _run_all(
             continue
         say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
         earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
-        results[key] = _run(run, earlier, scripts)
+        results[key] = _run(run, earlier, tools)
         if results[key].error:
             say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
         on_change(list(results.values()))
@@ -155,16 +142,16 @@ def _weights_from(
     return plans[row.weights_of, fold, seed]
 
 
-def _run(run: PlannedRun, earlier: Sequence[PlannedRun], scripts: Scripts) -> RunResult:
+def _run(run: PlannedRun, earlier: Sequence[PlannedRun], tools: Path) -> RunResult:
     """Bring one run to its end, or to a record of why it failed."""
     try:
         if run.weights_from is not None:
             _take_weights(run, run.weights_from)
         elif "trained_at" not in run.read_record():
             _check_batches(run, earlier)
-            _train(run, scripts)
+            _train(run, tools)
             run.write_record(state="trained", trained_at=_now(), error=None)
-        seconds = _test(run, scripts)
+        seconds = _test(run, tools)
         run.write_record(state="done", test_seconds=seconds, error=None)
         return _read(run)
     except Exception as error:
@@ -222,19 +209,19 @@ def _batches(record: dict[str, Any]) -> FirstBatches | None:
     return FirstBatches(batches["pipeline"], tuple(batches["hashes"])) if batches else None
 
 
-def _train(run: PlannedRun, scripts: Scripts) -> None:
+def _train(run: PlannedRun, tools: Path) -> None:
     run.write_config()
-    command = [sys.executable, str(scripts.train), str(run.config_file)]
+    command = [sys.executable, str(tools / "train.py"), str(run.config_file)]
     command += ["--work-dir", str(run.folder)]
     if any(run.folder.glob("epoch_*.pth")):
         command += ["--resume"]
     _run_or_raise(command, run.folder / "train.log", "training")
 
 
-def _test(run: PlannedRun, scripts: Scripts) -> float:
+def _test(run: PlannedRun, tools: Path) -> float:
     """Test the run's checkpoint, or that of the run that it tests; seconds that it took."""
     checkpoint = _best_checkpoint((run.weights_from or run).folder)
-    command = [sys.executable, str(scripts.test), str(run.config_file), str(checkpoint)]
+    command = [sys.executable, str(tools / "test.py"), str(run.config_file), str(checkpoint)]
     command += ["--work-dir", str(run.folder), "--split", "val"]
     start = time.monotonic()
     _run_or_raise(command, run.folder / "test.log", "testing")

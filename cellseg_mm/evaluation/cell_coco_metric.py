@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_coco_file
+from cellseg_mm.evaluation.cell_metrics import mean_defined
 from cellseg_mm.evaluation.image_detections import ImageDetections
 
 _CAPS = (100, 1000)
@@ -154,8 +155,8 @@ class CellCocoMetric(BaseMetric):
         """Run COCO's matching.
 
         Returns:
-            precision: (IoU, recall level, class, area range, cap), -1 without truth.
-            recall: (IoU, class, area range, cap), -1 without truth.
+            precision: (IoU, recall level, class, area range, cap), nan without truth.
+            recall: (IoU, class, area range, cap), nan without truth.
             Classes are in the order of their category ids.
         """
         detections = COCO()
@@ -172,7 +173,9 @@ class CellCocoMetric(BaseMetric):
         evaluation.params.maxDets = list(_CAPS)
         evaluation.evaluate()
         evaluation.accumulate()
-        return evaluation.eval["precision"], evaluation.eval["recall"]
+        found = (evaluation.eval[name] for name in ("precision", "recall"))
+        precision, recall = (np.where(values > -1, values, np.nan) for values in found)
+        return precision, recall
 
     def _add_classes(
         self,
@@ -213,23 +216,12 @@ def _detection_records(
     """Detections as COCO's matching wants them, with ids from 1."""
     records: list[dict[str, Any]] = []
     for image in images:
-        boxes = image.boxes_xywh
-        areas = (image.areas if iou_type == "segm" else boxes[:, 2] * boxes[:, 3]).tolist()
-        for rle, box, area, score, label in zip(
-            image.masks, boxes.tolist(), areas, image.scores.tolist(), image.labels, strict=True
-        ):
-            records.append(
-                {
-                    "id": len(records) + 1,
-                    "image_id": image.image_id,
-                    "category_id": category_ids[label],
-                    "segmentation": rle,
-                    "bbox": box,
-                    "area": area,
-                    "score": score,
-                    "iscrowd": 0,
-                }
-            )
+        of_image = image.coco_records(category_ids)
+        for record, mask_area in zip(of_image, image.areas.tolist(), strict=True):
+            *_, width, height = record["bbox"]
+            area = mask_area if iou_type == "segm" else width * height
+            record.update(id=len(records) + 1, area=area, iscrowd=0)
+            records.append(record)
     return records
 
 
@@ -239,9 +231,9 @@ def _summarize(
     """Means over classes, under the keys of :class:`CellCocoMetric`."""
     metrics = _average_precisions(precision[:, :, :, 0])
     for area, area_range in enumerate(_AREA_RANGES[1:], start=1):
-        metrics[f"mAP_{area_range[0]}"] = _mean_defined(precision[..., area, -1])
+        metrics[f"mAP_{area_range[0]}"] = mean_defined(precision[..., area, -1])
     for cap, limit in enumerate(_CAPS):
-        metrics[f"AR_{limit}"] = _mean_defined(recall[..., 0, cap])
+        metrics[f"AR_{limit}"] = mean_defined(recall[..., 0, cap])
     return {f"{iou_type}_{name}": value for name, value in metrics.items()}
 
 
@@ -255,11 +247,5 @@ def _average_precisions(precision: npt.NDArray[np.float64]) -> dict[str, float]:
     for cap, suffix in ((1, ""), (0, f"_dets{_CAPS[0]}")):
         # The IoU thresholds are 0.50, 0.55, …, 0.95.
         for name, thresholds in (("mAP", slice(None)), ("mAP_50", 0), ("mAP_75", 5)):
-            metrics[f"{name}{suffix}"] = _mean_defined(precision[thresholds, ..., cap])
+            metrics[f"{name}{suffix}"] = mean_defined(precision[thresholds, ..., cap])
     return metrics
-
-
-def _mean_defined(values: npt.NDArray[np.float64]) -> float:
-    """Mean over the entries that have truth, nan where none has."""
-    defined = values[values > -1]
-    return float(defined.mean()) if defined.size else float("nan")

@@ -50,10 +50,21 @@ class ImageDetections:
         """(height, width) of every mask, pixels; None where there is no detection."""
         return (self.masks.height, self.masks.width) if len(self) else None
 
-    @property
-    def boxes_xywh(self) -> npt.NDArray[np.float64]:
-        """(N, 4) float64 boxes as COCO writes them: x, y, width, height."""
-        return np.hstack([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]])
+    def coco_records(self, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The detections as a COCO result list; `category_ids` has the category of each label."""
+        boxes = np.hstack([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]])
+        return [
+            {
+                "image_id": self.image_id,
+                "bbox": box,
+                "score": score,
+                "category_id": category_ids[label],
+                "segmentation": rle,
+            }
+            for rle, box, score, label in zip(
+                self.masks, boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True
+            )
+        ]
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> ImageDetections:
         """Some of the detections; `chosen` is (N,)."""

@@ -92,7 +92,8 @@ class PredictionDumper(BaseMetric):
                     f"The masks of image {detections.image_id} are {detections.size} (height, "
                     f"width), but the image is {tuple(size)}: predict at the original size."
                 )
-            part.write(_line(detections.image_id, self._records(detections)))
+            records = detections.coco_records(self._category_ids)
+            part.write(_line(detections.image_id, records))
 
     def evaluate(self, size: int) -> dict[str, int]:
         """Merge the parts of all processes and write the file on the first one.
@@ -155,25 +156,6 @@ class PredictionDumper(BaseMetric):
             folder = self.out_file.absolute().parent
             self._part = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (open until evaluate)
         return self._part
-
-    def _records(self, detections: ImageDetections) -> list[dict[str, Any]]:
-        """Records of the list."""
-        return [
-            {
-                "image_id": detections.image_id,
-                "bbox": box,
-                "score": score,
-                "category_id": self._category_ids[label],
-                "segmentation": rle,
-            }
-            for rle, box, score, label in zip(
-                detections.masks,
-                detections.boxes_xywh.tolist(),
-                detections.scores.tolist(),
-                detections.labels.tolist(),
-                strict=True,
-            )
-        ]
 
 
 def _line(image_id: int, records: Sequence[dict[str, Any]]) -> bytes:

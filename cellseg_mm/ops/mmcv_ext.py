@@ -3,15 +3,14 @@
 mmcv reaches its compiled operators through one extension module, ``mmcv._ext``. Building it takes
 a compiler, and nvcc for a GPU, while Mask R-CNN uses three of its operators: ``nms``,
 ``roi_align_forward`` and ``roi_align_backward``. torchvision ships all three for CPU and CUDA, so
-:class:`StandIn` calls them, and has ``softnms``, which mmcv runs on the CPU anyway, in NumPy.
-:mod:`cellseg_mm.ops.mmcv_ext_finder` puts it in place, unless mmcv is compiled.
+this module calls them, and has ``softnms``, which mmcv runs on the CPU anyway, in NumPy.
+:mod:`cellseg_mm.ops.mmcv_ext_finder` gives it the name ``mmcv._ext``, unless mmcv is compiled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -116,10 +115,8 @@ def roi_align_forward(
         features: (B, C, H, W) float.
         rois: (R, 5) float: batch index, then xyxy in input pixels.
         output: (R, C, aligned_height, aligned_width), the dtype of ``features``.
-        argmax_y: Unused: only max pooling has it.
-        argmax_x: Unused, likewise.
-        aligned_height: Output height.
-        aligned_width: Output width.
+        argmax_y, argmax_x: Unused: only max pooling has them.
+        aligned_height, aligned_width: Size of the output.
         spatial_scale: Feature pixels for each input pixel.
         sampling_ratio: Samples along each side of an output bin; 0 = as many as its size asks for.
         pool_mode: 1 = average, 0 = max.
@@ -209,22 +206,12 @@ def _unsupported(operator: str) -> NoReturn:
     )
 
 
-class StandIn(ModuleType):
-    """The module object that takes the name ``mmcv._ext``."""
+def __getattr__(name: str) -> Callable[..., NoReturn]:
+    """Any other operator: mmcv looks up all that it knows when it is imported, and calls few."""
+    if name.startswith("__"):
+        raise AttributeError(name)
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, doc="mmcv's operators on torchvision's kernels (cellseg_mm).")
-        self.nms = nms
-        self.softnms = softnms
-        self.roi_align_forward = roi_align_forward
-        self.roi_align_backward = roi_align_backward
+    def unsupported(*args: object, **kwargs: object) -> NoReturn:
+        _unsupported(f"'{name}'")
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        # mmcv looks up every operator that it knows while it is imported, and calls it much later.
-        if name.startswith("__"):
-            raise AttributeError(name)
-
-        def unsupported(*args: object, **kwargs: object) -> NoReturn:
-            _unsupported(f"'{name}'")
-
-        return unsupported
+    return unsupported

@@ -6,11 +6,12 @@ imported until mmcv looks for its operators; then :mod:`cellseg_mm.ops.mmcv_ext`
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 
 EXTENSION = "mmcv._ext"
@@ -38,15 +39,6 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, _Loader()) if fullname == EXTENSION else None
-
-
-class _Loader(Loader):
-    """Makes the stand-in."""
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module: ModuleType = importlib.import_module("cellseg_mm.ops.mmcv_ext").StandIn(spec.name)
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Nothing: the module is complete."""
+        if fullname != EXTENSION:
+            return None
+        return spec_from_file_location(fullname, Path(__file__).with_name("mmcv_ext.py"))

@@ -167,8 +167,7 @@ class _Writer:
         label_maps = (
             paint(masks, numbers[name]) if name in numbers else None for name in self._classes
         )
-        add = self._raw.add_test if image.part == "test" else self._raw.add_train
-        add(image.name, rgb, label_maps)
+        self._raw.add(image.part, image.name, rgb, label_maps)
         self._facts[image.name] = ImageFacts(image.patient, self._mpp or image.mpp or mpp)
         self.conversion.images[image.part] += 1
         self.conversion.passed_over.update(image.passed_over)

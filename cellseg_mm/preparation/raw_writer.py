@@ -20,6 +20,7 @@ import numpy.typing as npt
 import tifffile
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.preparation.raw_layout import Part
 
 # libtiff's default strip holds about this much; OpenCV, and so the genuine files, keep to it.
 _STRIP_BYTES = 8192
@@ -102,38 +103,31 @@ class RawDatasetWriter:
         for split in ("train", "test_release"):
             (root / split).mkdir()
 
-    def add_train(
+    def add(
         self,
+        part: Part,
         image_id: str,
         rgb: npt.NDArray[np.uint8],
         label_maps: Iterable[LabelMap | None],
     ) -> None:
-        """Write a training image (H, W, 3) and its maps of instance ids, one (H, W) a class."""
-        folder = self._root / "train" / image_id
-        folder.mkdir()
-        write_image(folder / "image.tif", rgb)
-        write_class_masks(folder, label_maps, self._compact)
+        """Write an image (H, W, 3) and its truth, an (H, W) map of instance ids a class.
 
-    def add_test(
-        self,
-        image_id: str,
-        rgb: npt.NDArray[np.uint8],
-        label_maps: Iterable[LabelMap | None],
-    ) -> None:
-        """Write a test image and, apart from it, its truth; its number is the next one."""
-        write_image(self._root / "test_release" / f"{image_id}.tif", rgb)
-        truth = self._root / "test_gt" / image_id
-        truth.mkdir(parents=True)
-        write_class_masks(truth, label_maps, self._compact)
-        height, width, _ = rgb.shape
-        self._test_images.append(
-            {
-                "file_name": f"{image_id}.tif",
-                "id": len(self._test_images) + 1,
-                "height": height,
-                "width": width,
-            }
-        )
+        Test images are numbered as they come.
+        """
+        if part == "train":
+            folder = self._root / "train" / image_id
+            folder.mkdir()
+            write_image(folder / "image.tif", rgb)
+        else:
+            file_name, (height, width, _) = f"{image_id}.tif", rgb.shape
+            write_image(self._root / "test_release" / file_name, rgb)
+            number = len(self._test_images) + 1
+            self._test_images.append(
+                {"file_name": file_name, "id": number, "height": height, "width": width}
+            )
+            folder = self._root / "test_gt" / image_id
+            folder.mkdir(parents=True)
+        write_class_masks(folder, label_maps, self._compact)
 
     def finish(self) -> None:
         """Write `test_image_name_to_ids.json`; call once, after the last image."""

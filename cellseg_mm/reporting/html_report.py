@@ -22,18 +22,14 @@ from cellseg_mm.reporting.figure_style import figure_style, write_figures
 from cellseg_mm.reporting.image_browser import browser_data, choose_images
 from cellseg_mm.reporting.learning_figures import learning_figures, training_facts
 from cellseg_mm.reporting.render import render
-from cellseg_mm.reporting.run_record import (
-    RunRecord,
-    package_versions,
-    read_run_record,
-    this_machine,
-)
+from cellseg_mm.reporting.run_record import RunRecord, read_run_record, this_machine
 from cellseg_mm.reporting.worst_cells import (
     PREDICTION_COLOUR,
     TRUTH_COLOUR,
     contact_sheet,
     draw_worst_cells,
 )
+from cellseg_mm.runs.package_versions import package_versions
 from cellseg_mm.visualization.learning_curves import History, read_scalars
 
 _DATA = Path("data/cell")
@@ -149,7 +145,7 @@ def _compose(options: ReportOptions, figures: Path) -> str:
             data=read_data_record(data_root),
             record=record,
             machine=this_machine(),
-            versions=package_versions(),
+            versions={name: v for name, v in package_versions().items() if v},
         )
 
 

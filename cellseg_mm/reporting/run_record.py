@@ -8,15 +8,9 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = (
-    *("cellseg-mm", "torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection"),
-    *("onedl-mmpretrain", "timm", "albumentations", "numpy", "scipy", "opencv-python-headless"),
-    *("pycocotools", "faster-coco-eval", "matplotlib"),
-)
 _LOGGED = {
     "sys.platform": "platform",
     "Python": "Python",
@@ -165,17 +159,6 @@ def this_machine() -> dict[str, str]:
     for number, path in enumerate(gpus):
         machine[f"GPU {number}"] = _field(path, "Model") or "unknown"
     return machine
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that results depend on, as installed now."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _look_up(config: Any, path: Sequence[str]) -> Any:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from cellseg_mm.runs.model_bundle import (
     ModelBundle,
     read_bundle,
 )
+from cellseg_mm.runs.package_versions import package_versions
 
 _SAME_BOX, _SAME_SCORE, _SAME_SHARE = 0.9, 0.01, 0.99
 """Cells are the same with this IoU of boxes and this difference of scores; models are, with this
@@ -42,8 +42,6 @@ share of such cells."""
 
 _LEAST_SCORE = 0.3
 """Cells below it are not compared."""
-
-_PACKAGES = ("cellseg-mm", "torch", "onedl-mmdetection", "onedl-mmcv", "timm")
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def publish_model(bundle: ModelBundle, card: ModelCard, out: Path) -> ModelBundl
             "licence": card.licence,
             "scores": dict(card.scores),
             "sha256": digest,
-            "versions": _versions(),
+            "versions": package_versions(),
             "model": bundle.model,
             "test_pipeline": bundle.test_pipeline,
         }
@@ -207,13 +205,3 @@ def _find(
     batch = {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"]]}
     found: InstanceData = model.test_step(batch)[0].pred_instances  # type: ignore[operator]
     return found[found.scores >= _LEAST_SCORE]
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return versions

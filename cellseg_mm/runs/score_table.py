@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from tabulate import tabulate
+
 _COLUMNS = {
     "AP": "coco/segm_mAP{}",
     "AP50": "coco/segm_mAP_50{}",
@@ -42,20 +44,13 @@ def score_table(metrics: Mapping[str, float], classes: Sequence[str]) -> str:
     for name in classes:
         keys = (pattern.format(f"_{name}") for pattern in _COLUMNS.values())
         rows.append([name, *(_cell(metrics.get(key)) for key in keys)])
-    present = [0] + [
-        column for column in range(1, len(_COLUMNS) + 1) if any(row[column] != "-" for row in rows)
-    ]
-    if len(present) == 1:
+    columns = zip(["", *_COLUMNS], *rows, strict=True)
+    title, *known = [column for column in columns if set(column[1:]) != {"-"}]
+    if not known:
         return ""
-    table = [["", *_COLUMNS], *rows]
-    widths = {column: max(len(row[column]) for row in table) for column in present}
-    lines = [
-        "  ".join(
-            row[column].ljust(widths[column]) if column == 0 else row[column].rjust(widths[column])
-            for column in present
-        )
-        for row in table
-    ]
+    align = ("left", *["right"] * len(known))
+    table = zip(title, *known, strict=True)
+    lines = [tabulate(table, tablefmt="plain", colalign=align, disable_numparse=True)]
     others = [
         f"{name} {_cell(value)}"
         for name in _OTHERS

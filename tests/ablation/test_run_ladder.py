@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from cellseg_mm.ablation.ladder import Ladder, Row
-from cellseg_mm.ablation.run_ladder import Scripts, run_ladder
+from cellseg_mm.ablation.run_ladder import run_ladder
 
 DEMO = "configs/mask-rcnn_convnext-atto_fpn_cell.py"
 QUICK = ("train_dataloader.num_workers=0", "model.backbone.init_cfg=None")
@@ -52,7 +52,7 @@ def scripts(tmp_path):
     """)
     (tmp_path / "train.py").write_text(train)
     (tmp_path / "test.py").write_text(test)
-    return Scripts(tmp_path / "train.py", tmp_path / "test.py")
+    return tmp_path
 
 
 @pytest.fixture

@@ -60,9 +60,9 @@ def test_data_set_layout(tmp_path: Path) -> None:
     writer = RawDatasetWriter(tmp_path)
     maps = np.zeros((4, 20, 30), np.int32)
     maps[0, 3, 4] = 1
-    writer.add_train("a", np.zeros((20, 30, 3), np.uint8), maps)
+    writer.add("train", "a", np.zeros((20, 30, 3), np.uint8), maps)
     for name in ("t1", "t2"):
-        writer.add_test(name, np.zeros((20, 30, 3), np.uint8), maps)
+        writer.add("test", name, np.zeros((20, 30, 3), np.uint8), maps)
     writer.finish()
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert files == {

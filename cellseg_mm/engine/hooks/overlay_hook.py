@@ -49,39 +49,25 @@ class OverlayHook(Hook):
         self._waiting: dict[int, dict[str, Any]] = {}
         """Samples still to be drawn in this evaluation, by image id."""
 
-    def before_val_epoch(self, runner: Any) -> None:
+    def _before_epoch(self, runner: Any, mode: str = "train") -> None:
         """Look up which images to draw."""
-        self._choose_images(runner, runner.val_dataloader.dataset)
+        if mode != "train":
+            dataset = getattr(runner, f"{mode}_dataloader").dataset
+            samples = map(dataset.get_data_info, range(min(self.num_images, len(dataset))))
+            self._waiting = {sample["img_id"]: sample for sample in samples}
 
-    def before_test_epoch(self, runner: Any) -> None:
-        """Look up which images to draw."""
-        self._choose_images(runner, runner.test_dataloader.dataset)
-
-    def after_val_iter(
+    def _after_iter(
         self,
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] | dict[str, Any] | None = None,
+        mode: str = "train",
     ) -> None:
         """Draw the chosen images among those of the batch."""
-        self._draw_batch(runner, outputs, runner.val_dataloader.dataset)
-
-    def after_test_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[Any] | None = None,
-    ) -> None:
-        """Draw the chosen images among those of the batch."""
-        self._draw_batch(runner, outputs, runner.test_dataloader.dataset)
-
-    def _choose_images(self, runner: Any, dataset: Any) -> None:
-        samples = map(dataset.get_data_info, range(min(self.num_images, len(dataset))))
-        self._waiting = {sample["img_id"]: sample for sample in samples}
-
-    def _draw_batch(self, runner: Any, outputs: Sequence[Any] | None, dataset: Any) -> None:
+        if mode == "train":
+            return
+        dataset = getattr(runner, f"{mode}_dataloader").dataset
         part = Path(dataset.ann_file).stem
         for output in outputs or ():
             # A sampler that fills up the last batch shows an image twice.

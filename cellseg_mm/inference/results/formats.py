@@ -98,7 +98,7 @@ def result_cells(
     """Make the cells of the results out of detections.
 
     Args:
-        batches: What :func:`~cellseg_mm.models.test_time.tiles.stream_tiled` gives, without those
+        batches: What :func:`~cellseg_mm.models.test_time.tiles.merge_tiles` gives, without those
             whose score is too low.
         image: The image.
         scale_x: Pixels of the image for each pixel of the view that the batches lie in.

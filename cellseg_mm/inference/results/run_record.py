@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from cellseg_mm.files.atomic_write import atomic_write
-
-_PACKAGES = (
-    "cellseg-mm",
-    "torch",
-    "onedl-mmdetection",
-    "onedl-mmcv",
-    "numpy",
-    "opencv-python-headless",
-)
-
-
-def package_versions() -> dict[str, str | None]:
-    """Versions of the packages that decide on results; None of one that is not installed."""
-    versions: dict[str, str | None] = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return versions
+from cellseg_mm.runs.package_versions import package_versions
 
 
 def write_run_record(

@@ -55,7 +55,7 @@ def unique_cells(batches: Iterable[FoundCells], class_count: int) -> Iterator[Fo
     """Settle which cells there are, and which pixels each of them has.
 
     Args:
-        batches: What :func:`~cellseg_mm.models.test_time.tiles.stream_tiled` gives, perhaps by way
+        batches: What :func:`~cellseg_mm.models.test_time.tiles.merge_tiles` gives, perhaps by way
             of :func:`at_full_resolution`.
         class_count: Number of classes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any
 
 from cellseg_mm.errors import UserError
 
@@ -60,44 +60,21 @@ def tile_rows(height: int, width: int, side: int, overlap: int) -> Iterator[list
             f"The overlap of tiles must be from 1 to {side - 1} pixels (their side less one), but "
             f"is {overlap}."
         )
-    columns = list(_spans(width, side, overlap))
-    for y in _spans(height, side, overlap):
+    columns = _spans(width, side, overlap)
+    for row in _spans(height, side, overlap):
         yield [
-            Tile(
-                extent=(x.start, y.start, x.end, y.end),
-                inner=(x.inner_start, y.inner_start, x.inner_end, y.inner_end),
-                alone=(x.alone_start, y.alone_start, x.alone_end, y.alone_end),
-            )
-            for x in columns
+            Tile(*((x1, y1, x2, y2) for (x1, x2), (y1, y2) in zip(column, row, strict=True)))
+            for column in columns
         ]
 
 
-class _Span(NamedTuple):
-    """A tile along one axis; see :class:`Tile`."""
-
-    start: int
-    end: int
-    inner_start: float
-    inner_end: float
-    alone_start: float
-    alone_end: float
-
-
-def _spans(length: int, side: int, overlap: int) -> list[_Span]:
+def _spans(length: int, side: int, overlap: int) -> list[tuple[tuple[Any, Any], ...]]:
+    """Start and end of each tile's extent, inner and alone, along one axis; see :class:`Tile`."""
     count = 1 + max(0, -((side - length) // (side - overlap)))
     side = -(-(length + (count - 1) * overlap) // count)
     starts = [index * (length - side) // max(count - 1, 1) for index in range(count)]
     ends = [start + side for start in starts]
-    return [
-        _Span(
-            start,
-            end,
-            inner_start=start if start > 0 else -inf,
-            inner_end=end if end < length else inf,
-            alone_start=before,
-            alone_end=after,
-        )
-        for start, end, before, after in zip(
-            starts, ends, [-inf, *ends[:-1]], [*starts[1:], inf], strict=True
-        )
-    ]
+    extents = zip(starts, ends, strict=True)
+    inner = zip([-inf, *starts[1:]], [*ends[:-1], inf], strict=True)
+    alone = zip([-inf, *ends[:-1]], [*starts[1:], inf], strict=True)
+    return list(zip(extents, inner, alone, strict=True))

@@ -59,7 +59,12 @@ def predict_tiled(
     Raises:
         ValueError: The overlap is not between 1 and ``tile`` - 1.
     """
-    batches = stream_tiled(read, height, width, predict, tile, overlap)
+    found = (
+        cells_of(predict(read(*square.extent)), *square.extent[:2])
+        for row in tile_rows(height, width, tile, overlap)
+        for square in row
+    )
+    batches = merge_tiles(tile_rows(height, width, tile, overlap), height, found)
     cells = [cell for batch in batches for cell in batch.cells]
     cells.sort(key=lambda cell: cell.score, reverse=True)
     return InstanceData(
@@ -70,29 +75,13 @@ def predict_tiled(
     )
 
 
-def stream_tiled(
-    read: ReadRegion, height: int, width: int, predict: Predict, tile: int, overlap: int
-) -> Iterator[FoundCells]:
-    """As :func:`predict_tiled`, but give cells as soon as no further tile can change them.
-
-    Memory does not grow with the image's height, and with its width only by the detections near the
-    seams of one row of tiles.
-
-    Yields:
-        What each tile settles; tiles go row by row, and the last one settles the rest.
-    """
-    found = (
-        cells_of(predict(read(*square.extent)), *square.extent[:2])
-        for row in tile_rows(height, width, tile, overlap)
-        for square in row
-    )
-    return merge_tiles(tile_rows(height, width, tile, overlap), height, found)
-
-
 def merge_tiles(
     rows: Iterator[list[Tile]], height: int, found: Iterable[Iterable[DetectedCell]]
 ) -> Iterator[FoundCells]:
-    """Bring together what tiles found.
+    """Bring together what tiles found; give cells as soon as no further tile can change them.
+
+    Memory does not grow with the image's height, and with its width only by the detections near the
+    seams of one row of tiles.
 
     Args:
         rows: The tiles.
@@ -101,7 +90,7 @@ def merge_tiles(
             one.
 
     Yields:
-        As :func:`stream_tiled`.
+        What each tile settles; the last one settles the rest.
     """
     merger = SeamMerger()
     cells = iter(found)

@@ -18,7 +18,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from cellseg_mm.models.test_time.tile_grid import tile_rows
-from cellseg_mm.models.test_time.tiles import predict_tiled, stream_tiled
+from cellseg_mm.models.test_time.tiles import cells_of, merge_tiles, predict_tiled
 from cellseg_mm.structures.rle_masks import RLEMasks
 
 Image = npt.NDArray[np.uint8]
@@ -321,7 +321,13 @@ def test_streamed_cells_are_final_above_the_row_that_is_promised() -> None:
     image = labelled(ndimage.gaussian_filter(rng.standard_normal((3, 200, 90)), (0, 2, 2)) > 0.1)
     final_rows = 0
     promises = []
-    for batch in stream_tiled(Reader(image), 200, 90, truth_of, 40, 12):
+    read = Reader(image)
+    found = (
+        cells_of(truth_of(read(*tile.extent)), *tile.extent[:2])
+        for row in tile_rows(200, 90, 40, 12)
+        for tile in row
+    )
+    for batch in merge_tiles(tile_rows(200, 90, 40, 12), 200, found):
         assert all(cell.top >= final_rows for cell in batch.cells)
         assert batch.final_rows >= final_rows
         final_rows = batch.final_rows
