@@ -23,10 +23,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("raw", metavar="RAW", type=Path, help="folder in the raw layout")
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder to write, such as data/cell"
-    )
+    add = parser.add_argument
+    add("raw", metavar="RAW", type=Path, help="folder in the raw layout")
+    add("--out", metavar="DIR", type=Path, required=True, help="folder to write, such as data/cell")
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
         "--val-fraction",
@@ -38,49 +37,47 @@ def parse_args() -> argparse.Namespace:
     split.add_argument(
         "--folds", metavar="K", type=int, help="split into K folds of equal size instead"
     )
-    parser.add_argument(
-        "--fold", metavar="I", type=int, help="with --folds: the validation fold, from 0"
-    )
-    parser.add_argument(
+    add("--fold", metavar="I", type=int, help="with --folds: the validation fold, from 0")
+    add(
         "--group-regex",
         metavar="R",
         help="finds in an image's name what must stay together in a split: the first group, or the "
         "whole match (default: the patient in dataset.json or of a TCGA barcode)",
     )
-    parser.add_argument(
+    add(
         "--channel-order",
         choices=("auto", "rgb", "bgr"),
         default="auto",
         help="of the raw images; auto: as dataset.json says, or the whole data set votes (default)",
     )
-    parser.add_argument(
+    add(
         "--classes",
         metavar="A,B,…",
         help="class names of class1.tif, class2.tif, … "
         "(default: those of dataset.json, or epithelial,lymphocyte,neutrophil,macrophage)",
     )
-    parser.add_argument(
+    add(
         "--class-table",
         metavar="FILE",
         type=Path,
         help="YAML with a line `name: class` for each of those names: what it is called in "
         "training, or `ignore` for cells that are neither cell nor background",
     )
-    parser.add_argument(
+    add(
         "--ignore-unlabelled",
         metavar="FOLDER",
         type=Path,
         help="ignore cells without a label that a model found in the training images: the folder "
         "that `cellseg segment DIR/images/train --formats labels csv` wrote",
     )
-    parser.add_argument(
+    add(
         "--min-score",
         metavar="S",
         type=float,
         help="with --ignore-unlabelled: least score of such a cell (default: 0.6)",
     )
-    parser.add_argument("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
-    parser.add_argument(
+    add("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
+    add(
         "--workers",
         metavar="N",
         type=int,

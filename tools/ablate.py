@@ -22,18 +22,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", help="the ablation file; see configs/ablations/")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of runs and tables"
-    )
-    parser.add_argument(
-        "--data", metavar="DIR", help="prepared data set (default: that of the file or configs)"
-    )
-    parser.add_argument("--folds", help="instead of the file's: a number, or a split file's path")
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, metavar="SEED", help="instead of the file's"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("file", help="the ablation file; see configs/ablations/")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of runs and tables")
+    add("--data", metavar="DIR", help="prepared data set (default: that of the file or configs)")
+    add("--folds", help="instead of the file's: a number, or a split file's path")
+    add("--seeds", nargs="+", type=int, metavar="SEED", help="instead of the file's")
+    add(
         "--cfg-options",
         nargs="+",
         default=[],
@@ -50,11 +45,7 @@ def main() -> int:
 
 
 def ablate(args: argparse.Namespace) -> int:
-    """Run the rows and write the tables.
-
-    Returns:
-        The exit code.
-    """
+    """Run the rows and write the tables; the exit code."""
     # These imports take seconds, which --help and a mistyped option should not.
     from collections.abc import Sequence
 

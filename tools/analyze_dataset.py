@@ -18,32 +18,21 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data_root", type=Path, help="a prepared data set (data_prep/prepare.py)")
-    parser.add_argument("--config", help="config whose anchors to measure")
-    parser.add_argument(
+    add = parser.add_argument
+    add("data_root", type=Path, help="a prepared data set (data_prep/prepare.py)")
+    add("--config", help="config whose anchors to measure")
+    add(
         "--out",
         type=Path,
         metavar="DIR",
         help="folder of the results (default: work_dirs/datasets/<name of the data set>)",
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of the config"
-    )
+    add("--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of the config")
     return parser.parse_args()
 
 
 def analyze(data_root: Path, config_path: str | None, options: list[str] | None, out: Path) -> str:
-    """Measure a data set and write the results.
-
-    Args:
-        data_root: A prepared data set.
-        config_path: Config whose anchors to measure, or None.
-        options: ``KEY=VALUE`` overrides of the config.
-        out: Folder to write into.
-
-    Returns:
-        The results as Markdown.
-    """
+    """Measure a data set, and a config's anchors if one is given; write and tell the results."""
     # These imports take seconds, which --help and a mistyped option should not.
     import json
 

@@ -19,16 +19,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", help="path of the config")
-    parser.add_argument("--split", choices=["train", "val", "test"], default="train")
-    parser.add_argument("--num", type=int, default=8, metavar="N", help="samples (default: 8)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("config", help="path of the config")
+    add("--split", choices=["train", "val", "test"], default="train")
+    add("--num", type=int, default=8, metavar="N", help="samples (default: 8)")
+    add(
         "--out",
         type=Path,
         metavar="PATH",
         help="folder of PNG files, or an .html file (default: work_dirs/<config's name>/samples)",
     )
-    parser.add_argument(
+    add(
         "--cfg-options",
         nargs="+",
         metavar="KEY=VALUE",
@@ -41,17 +42,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def browse(config: Any, split: str, num: int, out: Path) -> int:
-    """Draw samples of a split.
-
-    Args:
-        config: Config of a run.
-        split: "train", "val" or "test".
-        num: Samples to draw; evaluation splits stop at their last image.
-        out: Folder of PNG files, or a file that ends in ".html".
-
-    Returns:
-        The number of samples drawn.
-    """
+    """Draw samples of a split into a folder or a page; how many: evaluation splits have an end."""
     from itertools import islice
 
     from cellseg_mm.files.atomic_write import atomic_write

@@ -16,12 +16,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("ann_file", metavar="ANN.json", help="COCO json of the images")
-    parser.add_argument("predictions", metavar="FOUND.json", help="predictions")
-    parser.add_argument(
-        "--min-scores", nargs="+", type=float, metavar="S", help="one, or one for each class"
-    )
-    parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap (default 1000)")
+    add = parser.add_argument
+    add("ann_file", metavar="ANN.json", help="COCO json of the images")
+    add("predictions", metavar="FOUND.json", help="predictions")
+    add("--min-scores", nargs="+", type=float, metavar="S", help="one, or one for each class")
+    add("--samples", type=int, default=1000, help="of the bootstrap (default 1000)")
     return parser.parse_args()
 
 

@@ -16,31 +16,32 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "predictions",
         nargs="+",
         metavar="FOUND",
         help="predictions, a file or folder for each model",
     )
-    parser.add_argument(
+    add(
         "--ann-file",
         required=True,
         metavar="ANN.json",
         help="COCO json of the images, such as data/cell/annotations/test.json",
     )
-    parser.add_argument(
+    add(
         "--out",
         required=True,
         metavar="OUT.json|OUT.zip",
         help="file to write: predictions (.json) or a submission (.zip)",
     )
-    parser.add_argument(
+    add(
         "--merge-iou",
         type=float,
         default=0.5,
         help="mask IoU from which on two detections show one cell (default: 0.5)",
     )
-    parser.add_argument(
+    add(
         "--max-per-image",
         type=int,
         help="detections kept (default: as many as the file with the most has in an image)",

@@ -19,15 +19,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path, help="path of the checkpoint")
-    parser.add_argument("out", type=Path, help="folder to write; absent or empty")
-    parser.add_argument("--card", type=Path, required=True, metavar="CARD.yaml")
-    parser.add_argument(
-        "--config", metavar="CONFIG", help="config of the training (default: that beside it)"
-    )
-    parser.add_argument(
-        "--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of --config"
-    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="path of the checkpoint")
+    add("out", type=Path, help="folder to write; absent or empty")
+    add("--card", type=Path, required=True, metavar="CARD.yaml")
+    add("--config", metavar="CONFIG", help="config of the training (default: that beside it)")
+    add("--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of --config")
     return parser.parse_args()
 
 

@@ -20,49 +20,44 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "work_dir", nargs="?", type=Path, metavar="WORK_DIR", help="folder of the training"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("work_dir", nargs="?", type=Path, metavar="WORK_DIR", help="folder of the training")
+    add(
         "--predictions",
         required=True,
         type=Path,
         metavar="PRED",
         help="COCO result list, submission zip, or folder of cellseg segment",
     )
-    parser.add_argument(
+    add(
         "--data",
         type=Path,
         metavar="DIR",
         help="prepared folder (default: that of the run's config; without WORK_DIR, data/cell)",
     )
-    parser.add_argument(
+    add(
         "--split",
         choices=["train", "val", "test"],
         default="val",
         help="what was predicted (default: val)",
     )
-    parser.add_argument(
+    add(
         "--out",
         type=Path,
         metavar="REPORT.html",
         help="file to write (default: report.html in WORK_DIR, else beside the predictions); "
         "figures go to REPORT_figures/",
     )
-    parser.add_argument(
+    add(
         "--score-threshold",
         type=float,
         default=0.5,
         metavar="S",
         help="least score of a prediction, except for AP (default: 0.5)",
     )
-    parser.add_argument(
-        "--images", type=int, default=8, metavar="N", help="images in the browser (default: 8)"
-    )
-    parser.add_argument(
-        "--bootstrap", type=int, default=1000, metavar="N", help="samples (default: 1000)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    add("--images", type=int, default=8, metavar="N", help="images in the browser (default: 8)")
+    add("--bootstrap", type=int, default=1000, metavar="N", help="samples (default: 1000)")
+    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     args = parser.parse_args()
     if min(args.images, args.bootstrap, args.seed) < 0:
         parser.error("--images, --bootstrap and --seed must not be negative")

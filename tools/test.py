@@ -23,12 +23,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", help="path of the config")
-    parser.add_argument("checkpoint", help="path of the checkpoint, or name of a published model")
-    parser.add_argument(
-        "--work-dir", help="folder of metrics and overlays (default: that of the checkpoint)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("config", help="path of the config")
+    add("checkpoint", help="path of the checkpoint, or name of a published model")
+    add("--work-dir", help="folder of metrics and overlays (default: that of the checkpoint)")
+    add(
         "--metrics",
         nargs="+",
         choices=["coco", "cell"],
@@ -36,22 +35,20 @@ def parse_args() -> argparse.Namespace:
         help="coco: average precision; cell: PQ, AJI, F1, Dice and counts (default: both); "
         "left out for images without truth",
     )
-    parser.add_argument("--dump", metavar="OUT.json", help="write the detections as COCO JSON")
-    parser.add_argument("--submission", metavar="OUT.zip", help="write the test images' detections")
-    parser.add_argument(
+    add("--dump", metavar="OUT.json", help="write the detections as COCO JSON")
+    add("--submission", metavar="OUT.zip", help="write the test images' detections")
+    add(
         "--split",
         choices=["val", "test"],
         help="images to predict (default: val, with --submission test)",
     )
-    parser.add_argument(
+    add(
         "--cfg-options",
         nargs="+",
         metavar="KEY=VALUE",
         help="overrides of the config, such as model.test_cfg.rcnn.score_thr=0.01",
     )
-    parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher"
-    )
+    add("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher")
     return parser.parse_args()
 
 
@@ -63,11 +60,7 @@ def main() -> None:
 
 
 def evaluate(args: argparse.Namespace) -> list[str]:
-    """Run the test loop and write what was asked for.
-
-    Returns:
-        The table of scores and the files that were written.
-    """
+    """Run the test loop and write what was asked for: names of the files, and a table of scores."""
     # These imports take seconds, which --help and a mistyped option should not.
     from mmengine.dist import is_main_process
 

@@ -9,29 +9,26 @@ from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="path of the config")
-    parser.add_argument(
-        "--work-dir", help="folder of logs and checkpoints (default: work_dirs/<config's name>)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("config", help="path of the config")
+    add("--work-dir", help="folder of logs and checkpoints (default: work_dirs/<config's name>)")
+    add(
         "--resume",
         action="store_true",
         help="go on from the newest checkpoint of the work dir, or start if there is none",
     )
-    parser.add_argument(
+    add(
         "--amp",
         action="store_true",
         help="mixed precision: bfloat16 where the device has it, else float16 with loss scaling",
     )
-    parser.add_argument(
+    add(
         "--cfg-options",
         nargs="+",
         metavar="KEY=VALUE",
         help="overrides of the config, such as optim_wrapper.optimizer.lr=1e-4 max_epochs=5",
     )
-    parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher"
-    )
+    add("--launcher", choices=["none", "pytorch", "slurm"], default="none", help="job launcher")
     return parser.parse_args()
 
 

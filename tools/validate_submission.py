@@ -10,16 +10,11 @@ from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("submission", help="the zip")
-    parser.add_argument(
-        "images", help="the image list: test_image_name_to_ids.json, or a COCO json with `images`"
-    )
-    parser.add_argument(
-        "--num-classes", type=int, default=4, help="category ids go from 1 to this (default: 4)"
-    )
-    parser.add_argument(
-        "--max-problems", type=int, default=20, help="problems to list (default: 20)"
-    )
+    add = parser.add_argument
+    add("submission", help="the zip")
+    add("images", help="the image list: test_image_name_to_ids.json, or a COCO json with `images`")
+    add("--num-classes", type=int, default=4, help="category ids go from 1 to this (default: 4)")
+    add("--max-problems", type=int, default=20, help="problems to list (default: 20)")
     return parser.parse_args()
 
 

@@ -13,16 +13,10 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def run_logged(command: Sequence[str], log: Path) -> int:
-    """Run a command to its end, with its output appended to a file.
+    """Run a command to its end, with stdout and stderr appended to a file; its exit code.
 
     An interrupt kills it. On Linux it is killed with this process, even if that is killed itself.
-
-    Args:
-        command: Program and arguments.
-        log: File for what it writes to stdout and stderr.
-
-    Returns:
-        Its exit code, negative if a signal ended it.
+    The code is negative if a signal ended it.
     """
     with log.open("ab") as file:
         return subprocess.run(

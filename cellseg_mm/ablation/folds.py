@@ -23,7 +23,7 @@ _PARTS = ("train", "val")
 
 
 def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
-    """Write the annotation files of all folds.
+    """Write the annotation files of all folds, and tell their folders.
 
     The same data and split give the same bytes. Annotation ids count from 1 in each file.
 
@@ -32,9 +32,6 @@ def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
         folds: Number of folds, of which ``data/splits/`` has one split file; or the path of the
             file, relative to ``data``.
         out: Folder to write ``fold-<i>/{train,val}.json`` into.
-
-    Returns:
-        The folders of the folds.
 
     Raises:
         FileNotFoundError: The data set lacks an annotation file.

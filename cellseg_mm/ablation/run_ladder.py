@@ -36,7 +36,7 @@ def run_ladder(
     on_change: Callable[[Sequence[RunResult]], None],
     say: Callable[[str], None],
 ) -> list[RunResult]:
-    """Run every row × fold × seed that is not done; go on after a failure.
+    """Run every row × fold × seed that is not done; go on after a failure. Tells all, row by row.
 
     All rows of one fold and seed come before the next fold and seed, so that what is there early
     compares like with like. May be killed anywhere: the next call continues.
@@ -48,9 +48,6 @@ def run_ladder(
         tools: Folder of train.py and test.py.
         on_change: Called with all results after each run, and before the first.
         say: Called with a line for people when something begins or fails.
-
-    Returns:
-        All results, row by row.
 
     Raises:
         ValueError: The folds cannot be made, no row can be run at all, or another process is at

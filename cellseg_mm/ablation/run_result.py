@@ -51,15 +51,7 @@ class RunResult:
 def read_result(
     folder: Path, record: Mapping[str, Any], row: Row, fold: int | None, seed: int
 ) -> RunResult:
-    """Read a run's files.
-
-    Args:
-        folder: Its work dir.
-        record: Its ``run.json``, empty if it has not begun.
-        row: Row of the ladder.
-        fold: Index of the fold, or None.
-        seed: Seed.
-    """
+    """Read a run's work dir; ``record`` is its ``run.json``, empty if it has not begun."""
     state = record.get("state", "waiting")
     hashes = record.get("first_batches", {}).get("hashes") or [None]
     scores = _read(folder / "metrics.json") if state == "done" else {}

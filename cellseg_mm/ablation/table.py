@@ -97,9 +97,7 @@ def summarize(results: Sequence[RunResult]) -> pd.DataFrame:
 def build_tables(title: str, results: Sequence[RunResult]) -> list[Table]:
     """The tables of an ablation: scores, differences, cost and, if there are any, failures.
 
-    Args:
-        title: Title of the ablation.
-        results: All runs, row by row; rows in the order of the ladder.
+    The results are those of all runs, row by row, in the order of the ladder.
     """
     numbers = summarize(results)
     tables = [

@@ -20,11 +20,9 @@ _SPLIT_COLOURS = (VERMILION, BLUE, GREEN)
 
 @rc_context({"text.parse_math": False})  # a class may be called "CD3$+$"
 def draw_dataset(tables: Mapping[str, SplitTable], path: Path) -> None:
-    """Draw image sizes, cells an image, areas, distances, touching cells and colours.
+    """Draw image sizes, cells an image, classes, areas, distances and colours of the splits.
 
-    Args:
-        tables: The splits, at least one.
-        path: Picture to write; the suffix is its format.
+    The suffix of the file is its format.
     """
     figure = Figure(figsize=(16, 9), layout="constrained")
     sizes, counts, classes, areas, nearest, colours = figure.subplots(2, 3).ravel()

@@ -71,14 +71,7 @@ def match_categories(
 
 
 def index_annotations(data: dict[str, Any], source: str = "the annotations") -> Annotations:
-    """Index the content of a COCO annotation file.
-
-    Args:
-        data: `images`, `annotations` and `categories`.
-        source: Where it comes from, for messages.
-
-    Returns:
-        The records by image.
+    """Index the content of a COCO annotation file, named `source` in messages.
 
     Raises:
         ValueError: A part is missing, an image or category occurs twice, or an annotation names an

@@ -125,9 +125,6 @@ def image_statistics(
         prediction_classes: The same for the prediction.
         num_classes: C.
 
-    Returns:
-        The sums.
-
     Raises:
         ValueError: The maps differ in shape, or an id has no class in 0 … C - 1.
     """

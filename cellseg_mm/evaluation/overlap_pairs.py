@@ -69,9 +69,6 @@ def overlap_pairs(
         truth: (H, W) ids, 0 = background.
         prediction: (H, W) ids, 0 = background.
 
-    Returns:
-        The cells and their overlaps.
-
     Raises:
         ValueError: The maps differ in shape, or hold fractions or negative ids.
     """
@@ -109,12 +106,7 @@ def overlap_pairs(
 def mask_overlap_pairs(truth: MaskRuns, prediction: MaskRuns) -> OverlapPairs:
     """Find the overlapping pairs of two lists of masks; masks of one list may overlap, too.
 
-    Args:
-        truth: T masks.
-        prediction: N masks of the same image.
-
-    Returns:
-        The overlaps; ids are the positions 0 … T - 1 and 0 … N - 1 in the lists.
+    The ids of the T and N masks are their positions 0 … T - 1 and 0 … N - 1 in the lists.
 
     Raises:
         ValueError: The masks lie on images of different sizes.

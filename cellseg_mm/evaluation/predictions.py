@@ -53,15 +53,12 @@ class Prediction(TypedDict):
 
 
 def load_predictions(path: Path | str, annotations: Annotations | None = None) -> list[Prediction]:
-    """Read and check a COCO result list.
+    """Read and check a COCO result list, in the order of the file.
 
     Args:
         path: A `.json` file, a `.zip` that holds one, or a folder of ``cellseg segment``.
         annotations: The data set that was predicted. With it, image ids, category ids and sizes are
             checked, and polygons and folders can be read.
-
-    Returns:
-        The predictions in the order of the file.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -89,15 +86,8 @@ def load_predictions(path: Path | str, annotations: Annotations | None = None) -
 def check_prediction(record: Any, annotations: Annotations | None = None) -> Prediction:
     """Check one record of a COCO result list and bring its mask to compressed RLE.
 
-    Args:
-        record: What the file, or another program, holds.
-        annotations: The data set that was predicted, if known.
-
-    Returns:
-        A new record.
-
     Raises:
-        ValueError: The record cannot be used.
+        ValueError: The record cannot be used, or is not of the data set that was predicted.
     """
     if not isinstance(record, dict):
         raise UserError(f"a {type(record).__name__} stands where a record should be.")

@@ -103,9 +103,6 @@ def validate_submission(
         num_classes: Category ids go from 1 to this.
         max_problems: Problems beyond this number are counted, not listed.
 
-    Returns:
-        The check.
-
     Raises:
         FileNotFoundError: There is no such submission or image list.
         ValueError: The image list is not one.

@@ -10,15 +10,12 @@ PATIENT_REGEX = r"^TCGA-\w{2}-\w{4}"
 
 
 def patient_of(name: str, group_regex: str | None = None) -> str | None:
-    """The patient (or any other group) that an image's name tells.
+    """The patient (or any other group) that an image's name tells; None where it tells none.
 
     Args:
         name: Name of the image.
         group_regex: Regular expression searched for in the name; its first group, or the whole
             match where it has none, is the patient. Default: :data:`PATIENT_REGEX`.
-
-    Returns:
-        The patient, or None where the expression does not match.
     """
     match = re.search(PATIENT_REGEX if group_regex is None else group_regex, name)
     if match is None:

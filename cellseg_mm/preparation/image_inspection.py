@@ -88,11 +88,7 @@ class ImageInspector:
     targets: tuple[int, ...]
 
     def __call__(self, image: RawImage) -> ImageInspection | list[Problem]:
-        """Read all files of an image.
-
-        Returns:
-            The inspection, or every problem of the image's files.
-        """
+        """Read all files of an image: the inspection, or every problem of the files."""
         problems: list[Problem] = []
         size = pixels = None
         try:

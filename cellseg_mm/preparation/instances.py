@@ -38,9 +38,6 @@ def collect_instances(masks: Mapping[int, npt.NDArray[np.integer]]) -> ImageInst
 
     Args:
         masks: (H, W) label map by class number from 1, 0 = background.
-
-    Returns:
-        The instances.
     """
     crops: list[InstanceCrop] = []
     classes: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]

@@ -85,12 +85,7 @@ class RawDataset:
 def scan_raw_folder(raw: Path, num_classes: int) -> RawDataset:
     """List the images of a raw folder and check everything that names alone can tell.
 
-    Args:
-        raw: The raw folder.
-        num_classes: Number of classes C; a `classK.tif` with K > C is a problem.
-
-    Returns:
-        The images, with all problems found. Never raises for bad input.
+    A `classK.tif` with K above the number of classes is a problem. Never raises for bad input.
     """
     dataset = RawDataset()
     if not raw.is_dir():

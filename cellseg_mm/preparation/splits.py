@@ -206,9 +206,6 @@ def read_split(path: Path, count: int | None, names: Sequence[str]) -> list[Fold
         count: How many folds are expected; None for any number.
         names: Names of all training images.
 
-    Returns:
-        The folds.
-
     Raises:
         BadFileError: The file is not a split of these images.
     """

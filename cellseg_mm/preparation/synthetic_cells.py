@@ -183,9 +183,6 @@ def synthesize_image(
         width: Pixels, at least 16.
         cells: Cells to paint. One that finds no place is left out: an image may hold a few less.
 
-    Returns:
-        The image and its cells.
-
     Raises:
         ValueError: The image is too small, or the number of cells negative.
     """

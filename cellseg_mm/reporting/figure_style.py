@@ -75,20 +75,11 @@ def new_figure(width: float = 4.3, height: float = 2.9) -> tuple[Figure, Axes]:
 
 
 def write_figures(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Write each figure as `<name>.png` and `<name>.svg`.
-
-    Args:
-        figures: By name.
-        folder: An existing folder.
-    """
+    """Write each figure as `<name>.png` and `<name>.svg` into an existing folder."""
     for name, figure in figures.items():
-        for suffix in ("png", "svg"):
-            # No date: the same figure is the same file.
-            figure.savefig(
-                folder / f"{name}.{suffix}",
-                dpi=160,
-                metadata={"Date": None} if suffix == "svg" else None,
-            )
+        figure.savefig(folder / f"{name}.png", dpi=160)
+        # No date: the same figure is the same file.
+        figure.savefig(folder / f"{name}.svg", dpi=160, metadata={"Date": None})
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:

@@ -20,9 +20,6 @@ from cellseg_mm.visualization.learning_curves import (
 def learning_figures(history: History) -> dict[str, Figure]:
     """Draw what the training logged.
 
-    Args:
-        history: What :func:`cellseg_mm.visualization.learning_curves.read_scalars` gives.
-
     Returns:
         Figures by name, in the order `learning_rate`, `loss`, `map`, `ap50`, `ap75`; one without
         any record is left out.

@@ -83,12 +83,6 @@ def read_run_record(work_dir: Path) -> RunRecord:
     Each start, be it of a training or of a test, makes a folder `work_dir/<time of start>/` and
     overwrites the config that lies in the work dir itself. So both come from the newest folder with
     training records; only where nothing was recorded yet, the newest config and log of all count.
-
-    Args:
-        work_dir: The work dir of a training.
-
-    Returns:
-        What was found; what is not there stays empty.
     """
     run = _newest_training(work_dir)
     if run is None:
@@ -121,13 +115,9 @@ def parse_config(config_text: str) -> dict[str, Any]:
 
 
 def logged_environment(log: str) -> dict[str, str]:
-    """Platform, versions, seed and devices from the log of an MMEngine run.
+    """Platform, versions, seed and devices from the text of a log of an MMEngine run.
 
-    Args:
-        log: Text of the log.
-
-    Returns:
-        Value by name; empty if the log does not begin with MMEngine's table.
+    Empty if the log does not begin with MMEngine's table.
     """
     _, found, rest = log.partition("System environment:")
     if not found:

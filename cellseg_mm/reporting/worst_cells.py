@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -70,14 +71,10 @@ def draw_worst_cells(
     """Cut the worst cells out of their images and draw both outlines.
 
     Args:
-        worst: Errors by kind, as
-            :func:`cellseg_mm.analysis.errors.error_kinds.worst_cells` gives them.
+        worst: Errors by kind; the pictures are in their order.
         annotations: The truth.
         predictions: The list that the errors' `row` counts in.
         data_root: The folder that holds `images/`.
-
-    Returns:
-        The pictures, in the order of the errors.
     """
     truth = {cell["id"]: cell for cells in annotations.cells.values() for cell in cells}
     pictures: dict[int, RgbImage] = {}
@@ -87,14 +84,12 @@ def draw_worst_cells(
         of_image = list(errors)
         image = read_rgb(data_root / "images" / of_image[0].file_name)
         for error in of_image:
-            cell = None if error.annotation_id is None else truth[error.annotation_id]
-            prediction = None if error.row is None else predictions[error.row]
-            pictures[id(error)] = _draw(
-                image,
-                error,
-                None if cell is None else cell["segmentation"],
-                None if prediction is None else prediction["segmentation"],
-            )
+            masks = {}
+            if error.annotation_id is not None:
+                masks[TRUTH_COLOUR] = truth[error.annotation_id]["segmentation"]
+            if error.row is not None:
+                masks[PREDICTION_COLOUR] = predictions[error.row]["segmentation"]
+            pictures[id(error)] = _draw(image, error.box, masks)
     return {
         kind: [CellPicture(error, pictures[id(error)]) for error in errors]
         for kind, errors in worst.items()
@@ -124,25 +119,18 @@ def contact_sheet(pictures: Mapping[ErrorKind, Sequence[CellPicture]]) -> dict[s
 
 
 def _draw(
-    image: RgbImage,
-    error: CellError,
-    truth: Mapping[str, object] | None,
-    prediction: Mapping[str, object] | None,
+    image: RgbImage, box: tuple[int, int, int, int], masks: Mapping[str, Mapping[str, Any]]
 ) -> RgbImage:
+    """The surroundings of a box, with the outlines of masks by their colour."""
     height, width = image.shape[:2]
-    left, top, side = crop_window(error.box, height, width)
+    left, top, side = crop_window(box, height, width)
     crop = image[top : top + side, left : left + side]
     base = np.asarray(
         Image.fromarray(crop).resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC)
     )
-    cells, paints = [], []
-    for mask, colour in ((truth, TRUTH_COLOUR), (prediction, PREDICTION_COLOUR)):
-        if mask is not None:
-            cells.append(
-                _within(next(MaskRuns.from_rles([mask], height, width).crops()), left, top, side)
-            )
-            paints.append(rgb(colour))
-    return draw_outlines(base, cells, paints, scale=_PICTURE_SIDE / side, thickness=2)
+    crops = MaskRuns.from_rles(masks.values(), height, width).crops()
+    cells = [_within(cell, left, top, side) for cell in crops]
+    return draw_outlines(base, cells, list(map(rgb, masks)), _PICTURE_SIDE / side, thickness=2)
 
 
 def _within(cell: InstanceCrop, left: int, top: int, side: int) -> InstanceCrop:

@@ -38,7 +38,14 @@ def load_weights(
     for detector, checkpoint in zip(detectors, checkpoints, strict=True):
         content = read_weights(checkpoint)
         classes = require_classes(checkpoint, content, classes)
-        _load(detector, checkpoint, content["state_dict"])
+        try:
+            detector.load_state_dict(content["state_dict"])
+        except RuntimeError as error:
+            reason = textwrap.shorten(str(error).splitlines()[1], 160)
+            raise UserError(
+                f"The checkpoint {checkpoint} does not fit the config: test with the config that "
+                f"it was trained with. {reason}"
+            ) from error
     return None if classes is None else tuple(classes)
 
 
@@ -53,7 +60,7 @@ def require_classes(
         classes: The names that are asked for; None = any.
 
     Returns:
-        The names that are known now.
+        The names that the checkpoint has, or else those that are asked for.
 
     Raises:
         ValueError: The classes differ.
@@ -88,14 +95,3 @@ def read_weights(checkpoint: str) -> dict[str, Any]:
             "tools/train.py wrote."
         )
     return content
-
-
-def _load(detector: nn.Module, checkpoint: str, weights: Mapping[str, Any]) -> None:
-    try:
-        detector.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = textwrap.shorten(str(error).splitlines()[1], 160)
-        raise UserError(
-            f"The checkpoint {checkpoint} does not fit the config: test with the config that it "
-            f"was trained with. {reason}"
-        ) from error

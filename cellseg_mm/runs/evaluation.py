@@ -77,9 +77,6 @@ def write_metrics(
             ``metrics_test.json``.
         split: "val" or "test".
         run: What was scored, under the key ``run``.
-
-    Returns:
-        The file.
     """
     content = {
         key.removeprefix("coco/"): None if isinstance(v, float) and math.isnan(v) else v

@@ -48,14 +48,7 @@ def record_boxes(
 
 
 def record_ids(records: Sequence[Mapping[str, Any]], source: str) -> npt.NDArray[np.int64]:
-    """Ids of the cells of an image in its planes.
-
-    Args:
-        records: Annotations, each with an ``instance_id``.
-        source: Their file, for messages.
-
-    Returns:
-        (N,) int64.
+    """Ids of the cells of an image in its planes, (N,) int64: the records' ``instance_id``.
 
     Raises:
         UserError: An id is missing, or cannot be one of a plane.

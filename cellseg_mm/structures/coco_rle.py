@@ -74,17 +74,7 @@ def encode_many(run_values: npt.ArrayLike, run_offsets: npt.ArrayLike) -> list[s
 
 
 def encode_counts(runs: npt.ArrayLike) -> str:
-    """Encode the runs of one mask.
-
-    Args:
-        runs: (R,) integer run lengths in [0, 2**32), background first.
-
-    Returns:
-        The ``counts`` of COCO's RLE dict.
-
-    Raises:
-        ValueError: A run is negative or too long.
-    """
+    """Encode the runs of one mask, (R,) integers; see :func:`encode_many`."""
     values = np.asarray(runs, np.int64)
     return encode_many(values, [0, values.size])[0]
 
@@ -145,15 +135,5 @@ def decode_many(
 
 
 def decode_counts(counts: str) -> npt.NDArray[np.int64]:
-    """Read the runs of one mask; :func:`decode_many` is much faster for many.
-
-    Args:
-        counts: The ``counts`` of COCO's RLE dict.
-
-    Returns:
-        (R,) int64 run lengths ≥ 0, background first.
-
-    Raises:
-        ValueError: The string is malformed.
-    """
+    """Read the runs of one mask, (R,) int64; :func:`decode_many` is much faster for many."""
     return decode_many([counts])[0]

@@ -105,12 +105,7 @@ def instance_extents(planes: IntArray) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def write_planes(path: Path, planes: IntArray) -> None:
-    """Write planes as a zlib-compressed TIFF: uint16, or uint32 above 65,535 instances.
-
-    Args:
-        path: File to write.
-        planes: (P, H, W) ids.
-    """
+    """Write planes (P, H, W) as a zlib TIFF: uint16, or uint32 above 65,535 instances."""
     dtype = np.uint16 if planes.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
     tifffile.imwrite(
         path, planes.astype(dtype), photometric="minisblack", compression="zlib", metadata=None

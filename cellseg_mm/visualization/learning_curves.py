@@ -17,32 +17,23 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.atomic_write import atomic_write
-from cellseg_mm.structures.palette import (
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-)
+from cellseg_mm.structures import palette
 
 Record = dict[str, float]
 FloatArray = npt.NDArray[np.float64]
 
 _LOSSES = {
-    "loss": ("total", INK),
-    "loss_rpn_cls": ("RPN objectness", SKY),
-    "loss_rpn_bbox": ("RPN box", BLUE),
-    "loss_cls": ("class", VERMILION),
-    "loss_bbox": ("box", ORANGE),
-    "loss_mask": ("mask", GREEN),
+    "loss": ("total", palette.INK),
+    "loss_rpn_cls": ("RPN objectness", palette.SKY),
+    "loss_rpn_bbox": ("RPN box", palette.BLUE),
+    "loss_cls": ("class", palette.VERMILION),
+    "loss_bbox": ("box", palette.ORANGE),
+    "loss_mask": ("mask", palette.GREEN),
 }
 SCORES = {
-    "segm_mAP": ("mAP", BLUE),
-    "segm_mAP_50": ("AP50", VERMILION),
-    "segm_mAP_75": ("AP75", GREEN),
+    "segm_mAP": ("mAP", palette.BLUE),
+    "segm_mAP_50": ("AP50", palette.VERMILION),
+    "segm_mAP_75": ("AP75", palette.GREEN),
 }
 _STAGE_LOSS = re.compile(r"s\d+\.(?=loss_)")
 _BEST_BY = "segm_mAP"
@@ -105,14 +96,8 @@ def read_scalars(work_dir: Path | str) -> History:
 
     A run writes one JSON record a line into ``<work_dir>/<time of start>/vis_data/scalars.json``
     (MMEngine's ``LocalVisBackend``). A resumed run starts a new file. It continues from the end of
-    the last epoch that was saved, so what an earlier run logged beyond that point is left out.
-
-    Args:
-        work_dir: The work dir of a training.
-
-    Returns:
-        The records of the training as it went on from the start to the end; an empty history where
-        nothing was logged.
+    the last epoch that was saved, so what an earlier run logged beyond that point is left out. The
+    history is empty where nothing was logged.
     """
     training: dict[float, Record] = {}
     validation: dict[float, Record] = {}
@@ -203,7 +188,7 @@ def draw_learning_rate(axes: Axes, history: History) -> None:
     for key in ("base_lr", "lr"):
         epochs, values = history.training_curve(key)
         if len(epochs):
-            plot_epochs(axes, epochs, values, PURPLE)
+            plot_epochs(axes, epochs, values, palette.PURPLE)
             break
     start_at_zero(axes)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
@@ -247,7 +232,7 @@ def draw_score(
     best = history.best_epoch
     at_best = values[epochs == best]
     if best is not None and at_best.size:
-        axes.axvline(best, color=MUTED, linestyle=":", linewidth=1)
+        axes.axvline(best, color=palette.MUTED, linestyle=":", linewidth=1)
         axes.plot(best, at_best[0], marker="*", markersize=13, color=colour, zorder=3)
     plot_epochs(axes, epochs, values, colour, label)
     return float(at_best[0]) if at_best.size else None

@@ -18,12 +18,7 @@ _STACK_WIDTH = 1600
 def sample_picture(
     sample: LoaderSample, classes: Sequence[str], palette: Sequence[Rgb]
 ) -> npt.NDArray[np.uint8]:
-    """Draw a sample.
-
-    Args:
-        sample: Image and truth.
-        classes: C class names.
-        palette: RGB colours of the classes, 0 to 255.
+    """Draw a sample in the colours of the classes, RGB from 0 to 255.
 
     Returns:
         (h, w, 3) uint8, RGB: the cells' outlines on the left, their boxes on the right.

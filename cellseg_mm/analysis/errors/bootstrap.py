@@ -65,13 +65,8 @@ def resampling_units(images: Iterable[Mapping[str, Any]]) -> ResamplingUnits:
 def bootstrap_weights(units: ResamplingUnits, samples: int, seed: int) -> npt.NDArray[np.int64]:
     """Draw bootstrap samples: as many units as there are, with replacement.
 
-    Args:
-        units: What is drawn.
-        samples: B, number of samples.
-        seed: The same seed gives the same samples.
-
     Returns:
-        (B, I) int64: how often each sample holds each image.
+        (B, I) int64: how often each of the samples holds each image.
     """
     drawn = np.random.default_rng(seed).multinomial(
         units.count, np.full(units.count, 1 / units.count), size=samples

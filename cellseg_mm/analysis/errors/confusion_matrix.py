@@ -20,11 +20,6 @@ def confusion_matrix(
     Sure predictions, by falling score and whatever their class, each take the free true cell of
     greatest IoU ≥ `MATCH_IOU`.
 
-    Args:
-        matches: The images.
-        num_classes: C.
-        score_threshold: Least score of a prediction that counts.
-
     Returns:
         (C + 1, C + 1) int64: rows are true classes, columns predicted ones. Column C counts missed
         cells, row C spurious ones; entry (C, C) is 0.

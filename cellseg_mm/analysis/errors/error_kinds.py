@@ -75,15 +75,7 @@ def find_errors(
     A true cell that no prediction took is missed, unless it is the cell of greatest IoU of a wrong
     class or a poor outline, which already stand for it. The kinds are TIDE's (Bolya et
     al., *TIDE: A General Toolbox for Identifying Object Detection Errors*, ECCV 2020), without its
-    "both".
-
-    Args:
-        matches: The images.
-        classes: C names.
-        score_threshold: Least score of a prediction that counts.
-
-    Returns:
-        The errors by image, predictions before missed cells.
+    "both". They come by image, predictions before missed cells.
     """
     errors: list[CellError] = []
     for image in matches:
@@ -96,11 +88,9 @@ def find_errors(
             if kind in (ErrorKind.WRONG_CLASS, ErrorKind.POOR_OUTLINE) and truth is not None:
                 covered.add(truth)
             errors.append(_error(image, classes, kind, iou, truth, p))
-        errors.extend(
-            _error(image, classes, ErrorKind.MISSED, float(best_iou[truth]), truth, None)
-            for truth in range(len(image.truth_classes))
-            if truth not in covered
-        )
+        for truth in sorted(set(range(len(best_iou))) - covered):
+            iou = float(best_iou[truth])
+            errors.append(_error(image, classes, ErrorKind.MISSED, iou, truth, None))
     return errors
 
 
@@ -175,19 +165,12 @@ def count_errors(
 
 
 def ap_gains(matches: Sequence[ImageMatches], num_classes: int) -> dict[ErrorKind, float]:
-    """How much AP would rise if all errors of one kind were mended (TIDE's ΔAP).
+    """How much AP at `MATCH_IOU` would rise if all errors of one kind were mended (TIDE's ΔAP).
 
     All predictions are judged, whatever their score. Mending gives a wrong class the right one and
     a poor outline the right mask, where the true cell is still free (else the prediction is
     removed); removes duplicates and background; takes missed cells out of the truth. A poor outline
-    of another class is removed.
-
-    Args:
-        matches: The images.
-        num_classes: C.
-
-    Returns:
-        ΔAP at `MATCH_IOU`, mean over the classes that have truth, by kind; NaN without truth.
+    of another class is removed. AP is the mean over the classes that have truth, NaN without any.
     """
     before = mean_defined(
         [rank_predictions(matches, c, MATCH_IOU).ap() for c in range(num_classes)]
@@ -234,17 +217,10 @@ def _mend(image: ImageMatches, kind: ErrorKind, rankings: list[Ranking]) -> None
 
 
 def worst_cells(errors: Iterable[CellError], number: int = 12) -> dict[ErrorKind, list[CellError]]:
-    """The worst cells of each kind.
+    """The worst cells of each kind, at most `number` of them.
 
     Worst first: wrong predictions by falling score, for the surest errors weigh most in AP; poor
     outlines by rising IoU; missed cells by falling area, since large ones should be easiest.
-
-    Args:
-        errors: What :func:`find_errors` gives.
-        number: How many of each kind.
-
-    Returns:
-        Up to `number` errors a kind.
     """
 
     def rank(error: CellError) -> float:

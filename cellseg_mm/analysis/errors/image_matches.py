@@ -95,7 +95,7 @@ def match_images(
     score_threshold: float = SCORE_THRESHOLD,
     crowding_radius: float = CROWDING_RADIUS,
 ) -> list[ImageMatches]:
-    """Find the overlaps of all images; images without predictions included.
+    """Find the overlaps of all images by rising id; images without predictions included.
 
     Args:
         annotations: The truth; class c is the c-th category by id.
@@ -104,9 +104,6 @@ def match_images(
             left out.
         score_threshold: Least score of the predictions that count for `statistics`.
         crowding_radius: Distance of centres, pixels.
-
-    Returns:
-        One entry an image, by rising id.
 
     Raises:
         ValueError: A prediction is of an unknown image or category, or a mask is malformed.

@@ -112,7 +112,7 @@ def coco_scores(
     """COCO's mask AP of a sample of the images.
 
     Args:
-        rankings: One entry a class.
+        rankings: One a class.
         classes: Their names.
         weights: (I,) int64, how often the sample holds each image; ones for the images themselves.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ class OverlayHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: Sequence[Any] | dict[str, Any] | None = None,
+        outputs: Any = None,
         mode: str = "train",
     ) -> None:
         """Draw the chosen images among those of the batch."""
