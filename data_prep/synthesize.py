@@ -55,23 +55,9 @@ def parse_args() -> argparse.Namespace:
 def synthesize(
     out: Path, images: int, test_images: int, size: int, cells: int, seed: int
 ) -> tuple[int, int]:
-    """Write the data set.
+    """Write the data set; the numbers of cells in the training and in the test images.
 
     Every image has a random stream of its own: the first images stay the same when more are wanted.
-
-    Args:
-        out: Folder to make, absent or empty.
-        images: Number of training images.
-        test_images: Number of test images.
-        size: Side of an image, pixels.
-        cells: Mean number of cells an image.
-        seed: Random seed.
-
-    Returns:
-        The numbers of cells in the training and in the test images.
-
-    Raises:
-        UserError: `out` is not absent or empty.
     """
     import uuid
 

@@ -50,11 +50,8 @@ def record_first_batches(config: Config, picture: Path) -> FirstBatches:
     """Take the first batches from a config's training loader, built as the runner builds it.
 
     The generators are seeded with the run's seed right before. The training itself draws the
-    model's initial weights first, which would make rows with different models incomparable.
-
-    Args:
-        config: Config of a run.
-        picture: PNG to draw the first batch into.
+    model's initial weights first, which would make rows with different models incomparable. The
+    first batch is drawn into a PNG.
 
     Raises:
         ValueError: The loader is empty.

@@ -59,11 +59,7 @@ def write_folds(data: Path, folds: int | str, out: Path) -> list[Path]:
 
 
 def select_fold(config: Any, folder: Path) -> None:
-    """Let a config train and validate on a fold; in place.
-
-    Args:
-        config: The config of a run, on the data set that the fold was derived from.
-        folder: One of those that :func:`write_folds` returned.
+    """Let a config train and validate on a fold, in a folder of :func:`write_folds`; in place.
 
     Raises:
         ValueError: A loader or the validation's metric does not use the prepared split, so that a

@@ -40,10 +40,6 @@ def measure_model(config: Config, input_size: tuple[int, int] = INPUT_SIZE) -> M
     """Build a config's model, without pretrained weights, and count.
 
     The forward pass runs on torch's meta device: shapes only, no arithmetic.
-
-    Args:
-        config: Config of a run.
-        input_size: Height and width, pixels.
     """
     init_default_scope(config.get("default_scope", "mmdet"))
     model = MODELS.build(config.model)

@@ -147,7 +147,9 @@ def _run(run: PlannedRun, earlier: Sequence[PlannedRun], tools: Path) -> RunResu
         elif "trained_at" not in run.read_record():
             _check_batches(run, earlier)
             _train(run, tools)
-            run.write_record(state="trained", trained_at=_now(), error=None)
+            # The time tells one training from another of the same settings.
+            now = datetime.now(UTC).isoformat()
+            run.write_record(state="trained", trained_at=now, error=None)
         seconds = _test(run, tools)
         run.write_record(state="done", test_seconds=seconds, error=None)
         return _read(run)
@@ -174,11 +176,6 @@ def _take_weights(run: PlannedRun, source: PlannedRun) -> None:
         raise UserError(f"it tests the weights of {source.row.name!r}, whose training failed.")
     run.write_config()
     run.write_record(state="trained", trained_at=record["trained_at"], model=record.get("model"))
-
-
-def _now() -> str:
-    """What tells one training from another of the same settings."""
-    return datetime.now(UTC).isoformat()
 
 
 def _check_batches(run: PlannedRun, earlier: Sequence[PlannedRun]) -> None:

@@ -46,11 +46,6 @@ def network_scale(config: Config, width: int, height: int) -> tuple[float, tuple
     Looks at the first ``Resize`` of the pipeline and at the data preprocessor's padding; other
     transforms that change the size are not followed.
 
-    Args:
-        config: Config of a run.
-        width: Of the image, pixels.
-        height: Of the image, pixels.
-
     Returns:
         scale: Network pixels for each image pixel.
         padded: Width and height of the network's input, pixels.

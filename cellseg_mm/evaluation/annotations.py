@@ -43,10 +43,6 @@ class Annotations:
         annotated = self.images[image_id].get("annotated_category_ids")
         return annotated is None or category_id in annotated
 
-    def category_ids(self, classes: Sequence[str]) -> list[int]:
-        """Category id of each class; see :func:`match_categories`."""
-        return match_categories(classes, self.categories, self.source)
-
 
 def match_categories(
     classes: Sequence[str], categories: Mapping[int, str], source: Path | str

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.evaluation.annotations import read_annotations
+from cellseg_mm.evaluation.annotations import match_categories, read_annotations
 from cellseg_mm.evaluation.cell_metrics import ImageStatistics, cell_metrics, image_statistics
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.evaluation.label_map import MIN_KEPT, paint_label_map
@@ -103,7 +103,8 @@ class CellSegmentationMetric(BaseMetric):
                 f"The model was given image {detections.image_id}, which is not in "
                 f"{self._truth.source}: set the same `ann_file` for the dataset and its evaluator."
             )
-        category_ids = self._truth.category_ids(self._classes)
+        truth = self._truth
+        category_ids = match_categories(self._classes, truth.categories, truth.source)
         labels = {category_id: label for label, category_id in enumerate(category_ids)}
         cells = [
             cell for cell in self._truth.cells[detections.image_id] if cell["category_id"] in labels
@@ -111,19 +112,19 @@ class CellSegmentationMetric(BaseMetric):
         size = image["height"], image["width"]
         try:
             scored = scored_predictions(
-                self._truth,
+                truth,
                 detections.image_id,
                 [category_ids[label] for label in detections.labels],
                 detections.masks,
             )
             sure = np.flatnonzero(scored & (detections.scores >= self.score_thr))
             found = MaskRuns.from_rles(detections.masks[sure], *size)
-            truth = MaskRuns.from_rles((cell["segmentation"] for cell in cells), *size)
+            true = MaskRuns.from_rles((cell["segmentation"] for cell in cells), *size)
         except ValueError as error:
             raise UserError(f"Image {detections.image_id}: {error}") from error
         # Entry 0 of the class lists is the background, which has no class.
         return image_statistics(
-            paint_label_map(truth),
+            paint_label_map(true),
             paint_label_map(found, detections.scores[sure], self.min_kept),
             [-1, *(labels[cell["category_id"]] for cell in cells)],
             [-1, *detections.labels[sure].tolist()],

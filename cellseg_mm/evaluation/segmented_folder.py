@@ -55,7 +55,7 @@ def read_segmented_folder(folder: Path, annotations: Annotations) -> Iterator[di
         found = read_segmented_image(
             find_results(folder, str(image.get("file_name", image_id))), size, annotations.source
         )
-        counts = _runs(found.labels, len(found.scores)).encode()
+        counts = MaskRuns.from_planes(found.labels[None], len(found.scores)).encode()
         for name, score, count in zip(found.classes, found.scores.tolist(), counts, strict=True):
             if name not in categories:
                 raise UserError(
@@ -115,14 +115,3 @@ def find_results(folder: Path, file_name: str) -> Path:
         f"{folder} has no results of {file_name}, which are {name.stem}.csv and "
         f"{name.stem}_labels.ome.tif: write them with `cellseg segment --formats labels csv`."
     )
-
-
-def _runs(labels: npt.NDArray[np.integer], count: int) -> MaskRuns:
-    """Runs of the masks 1 to ``count`` of a label map, in COCO's order of pixels."""
-    pixels = labels.ravel(order="F").astype(np.int64)
-    starts = np.flatnonzero(np.diff(pixels, prepend=0))
-    ends = np.append(starts[1:], pixels.size)[: len(starts)]
-    cells = pixels[starts] > 0
-    masks = pixels[starts][cells] - 1
-    height, width = labels.shape
-    return MaskRuns.gather(masks, starts[cells], ends[cells], (count, height, width))

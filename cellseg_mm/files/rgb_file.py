@@ -63,8 +63,8 @@ def encode_rgb(rgb: RgbImage, suffix: str, options: Sequence[int] = ()) -> bytes
     return content.tobytes()
 
 
-def write_rgb(path: Path, rgb: RgbImage, options: Sequence[int] = ()) -> None:
+def write_rgb(path: Path, rgb: RgbImage) -> None:
     """Write (H, W, 3) uint8 whole or not at all; see :func:`encode_rgb`."""
-    content = encode_rgb(rgb, path.suffix, options)
+    content = encode_rgb(rgb, path.suffix)
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(content)

@@ -1,8 +1,4 @@
-"""From planes to COCO annotations, without a full-size bitmap for any instance.
-
-COCO stores a mask as run lengths in column-major order. The runs of all instances of a plane come
-from one pass over it, so the cost depends on the image, not on the number of cells.
-"""
+"""From planes to COCO annotations, without a full-size bitmap for any instance."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.planes import IntArray, instance_extents
 
 Record = dict[str, Any]
-Int64Array = npt.NDArray[np.int64]
 
 
 def annotations_from_planes(
@@ -43,10 +38,8 @@ def annotations_from_planes(
             f"The planes hold the ids {np.flatnonzero(areas).tolist()}, but each of 1 to "
             f"{len(categories)} must occur."
         )
-    parts = [_column_major_runs(plane) for plane in planes]
-    ids, starts, ends = map(np.concatenate, zip(*parts, strict=True))
     _, height, width = planes.shape
-    counts = MaskRuns.gather(ids - 1, starts, ends, (len(categories), height, width)).encode()
+    counts = MaskRuns.from_planes(planes, len(categories)).encode()
     records = []
     for instance_id, (category, text) in enumerate(zip(categories, counts, strict=True), start=1):
         x1, y1, x2, y2 = (int(value) for value in boxes[instance_id])
@@ -91,16 +84,3 @@ def coco_dataset(
         "annotations": [{"id": number, **a} for number, a in enumerate(records, start=1)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
     }
-
-
-def _column_major_runs(
-    plane: npt.NDArray[np.integer],
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Ids, first and one-past-last positions of the foreground runs, column by column."""
-    flat = plane.T.ravel()
-    bounds = np.flatnonzero(np.diff(flat)) + 1
-    starts = np.concatenate(([0], bounds))
-    ends = np.concatenate((bounds, [flat.size]))
-    ids = flat[starts].astype(np.int64)
-    foreground = ids != 0
-    return ids[foreground], starts[foreground], ends[foreground]

@@ -123,9 +123,6 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
     The same raw files and options give the same bytes, whatever the number of processes. A split
     file that is in the output already is used again, and all split files there are kept.
 
-    Args:
-        options: What to prepare, and how.
-
     Returns:
         The audit, as in `audit.json`.
 

@@ -33,12 +33,7 @@ def _rows_per_strip(row_bytes: int) -> int:
 
 
 def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    """Write a true-colour image as the task stores it.
-
-    Args:
-        path: File to write.
-        rgb: (H, W, 3) uint8, red first.
-    """
+    """Write a true-colour image (H, W, 3) uint8 as the task stores it."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise UserError(
             f"An image is (H, W, 3) uint8, got {rgb.dtype} of shape {rgb.shape} for {path}."

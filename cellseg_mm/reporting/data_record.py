@@ -33,10 +33,7 @@ class DataRecord:
 
 
 def read_data_record(data_root: Path) -> DataRecord:
-    """Describe a prepared folder.
-
-    Args:
-        data_root: Folder with `annotations/` and, where data preparation wrote it, `audit.json`.
+    """Describe a prepared folder: `annotations/` and, where there is one, `audit.json`.
 
     Raises:
         ValueError: A file is not what data preparation writes.

@@ -70,9 +70,7 @@ def figures_folder(out: Path) -> Path:
 def write_report(options: ReportOptions, out: Path) -> None:
     """Write `out` and the folder :func:`figures_folder`; both appear whole or not at all.
 
-    Args:
-        options: What to report on.
-        out: HTML file to write; its folder exists. An older report there is replaced.
+    An older report there is replaced.
 
     Raises:
         FileNotFoundError: A file or folder that is named does not exist.

@@ -56,14 +56,7 @@ def browser_data(
     predictions: Sequence[Prediction],
     data_root: Path,
 ) -> dict[str, Any]:
-    """Collect what the browser shows.
-
-    Args:
-        chosen: The images.
-        analysis: Gives classes, errors and the least score of a prediction that is shown.
-        annotations: The truth.
-        predictions: All predictions.
-        data_root: The folder that holds `images/`.
+    """Collect what the browser shows of the chosen images, which lie in `data_root/images`.
 
     Returns:
         For JSON: `classes` and `kinds`, each a list of {name, colour}, and `images`, a list of

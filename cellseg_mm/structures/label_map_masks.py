@@ -210,12 +210,7 @@ class LabelMapMasks(BaseInstanceMasks):
     ) -> LabelMapMasks:
         """Shift by whole pixels after cropping or padding to ``out_shape`` (height, width).
 
-        Args:
-            out_shape: Height and width of the result.
-            offset: Pixels to the right or down; for "both", a pair (right, down).
-            direction: "horizontal", "vertical" or "both".
-            border_value: 0.
-            interpolation: Has no effect on a shift by whole pixels.
+        The offset goes to the right or down; for the direction "both", it is a pair (right, down).
 
         Raises:
             ValueError: The offset is not whole, the border value not 0 or the direction unknown.
@@ -223,9 +218,8 @@ class LabelMapMasks(BaseInstanceMasks):
         self._check_border(border_value)
         if direction not in ("horizontal", "vertical", "both"):
             raise UserError(f"direction={direction!r} is none of horizontal, vertical, both.")
-        right, down = {"both": offset, "horizontal": (offset, 0), "vertical": (0, offset)}[
-            direction
-        ]
+        shifts = {"both": offset, "horizontal": (offset, 0), "vertical": (0, offset)}
+        right, down = shifts[direction]
         if right != int(right) or down != int(down):
             raise UserError(f"offset={offset}: label maps are shifted by whole pixels only.")
         right, down = int(right), int(down)

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array, csr_array
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.structures.coco_rle import decode_counts, decode_many, encode_many
-from cellseg_mm.structures.planes import InstanceCrop
+from cellseg_mm.structures.planes import InstanceCrop, IntArray
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -129,6 +129,22 @@ class MaskRuns:
             starts, ends = starts[order], ends[order]
         runs = np.bincount(mask, minlength=count)
         return cls(starts, ends, np.append(0, np.cumsum(runs)), height, width)
+
+    @classmethod
+    def from_planes(cls, planes: IntArray, count: int) -> MaskRuns:
+        """The masks of the ids 1 … ``count`` of planes (P, H, W); each id lies in one plane."""
+        _, height, width = planes.shape
+        # Columns of one plane after the other: a run ends where the id or the plane changes.
+        pixels = planes.transpose(0, 2, 1).reshape(len(planes), -1)
+        is_start = np.ones(pixels.shape, bool)
+        np.not_equal(pixels[:, 1:], pixels[:, :-1], out=is_start[:, 1:])
+        starts = np.flatnonzero(is_start)
+        ends = np.append(starts[1:], pixels.size)
+        ids = pixels.ravel()[starts].astype(np.int64)
+        plane = starts // (height * width) * (height * width)
+        chosen = ids > 0
+        runs = (ids - 1)[chosen], (starts - plane)[chosen], (ends - plane)[chosen]
+        return cls.gather(*runs, (count, height, width))
 
     def encode(self) -> list[str]:
         """N strings, the ``counts`` of COCO's RLE dicts; equal to pycocotools'."""

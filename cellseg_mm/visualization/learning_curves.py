@@ -122,10 +122,7 @@ def read_scalars(work_dir: Path | str) -> History:
 def draw_learning_curves(history: History, path: Path | str) -> None:
     """Draw learning rate, loss terms and mask AP over the epochs; mark the best epoch by mAP.
 
-    Args:
-        history: What the training logged; one record is enough.
-        path: Picture to write; the suffix is its format (``.png``, ``.svg``, …). An existing one is
-            replaced as a whole.
+    One record is enough. The suffix of the picture is its format; an older one is replaced.
 
     Raises:
         ValueError: The history is empty.

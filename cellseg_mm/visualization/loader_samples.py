@@ -42,15 +42,10 @@ class LoaderSample:
 
 
 def seeded_loader(config: Config, split: str) -> Any:
-    """Build a config's data loader as the runner does, after seeding as the runner does.
+    """Build a config's ``DataLoader`` as the runner does, after seeding as the runner does.
 
-    Args:
-        config: Config of a run.
-        split: "train", "val" or "test".
-
-    Returns:
-        A torch ``DataLoader``. Its batches are those of a run up to the numbers that the model's
-        initialisation draws before the first of them.
+    Its batches are those of a run up to the numbers that the model's initialisation draws before
+    the first of them.
     """
     randomness = config.get("randomness") or {}
     seed = set_random_seed(**randomness)

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.evaluation.annotations import index_annotations, read_annotations
+from cellseg_mm.evaluation.annotations import (
+    index_annotations,
+    match_categories,
+    read_annotations,
+)
 
 
 def coco(**changes: Any) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def test_records_are_indexed_by_image(tmp_path: Path) -> None:
     assert truth.categories == {1: "epithelial", 3: "macrophage"}
     assert truth.cells[1] == []
     assert [cell["id"] for cell in truth.cells[2]] == [1]  # without the crowd
-    assert truth.category_ids(["macrophage", "epithelial"]) == [3, 1]
+    assert match_categories(["macrophage", "epithelial"], truth.categories, "a file") == [3, 1]
 
 
 def test_problems_are_named(tmp_path: Path) -> None:
@@ -48,7 +52,7 @@ def test_problems_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Annotation 9 of the annotations names the image 7"):
         index_annotations(coco(annotations=[{"id": 9, "image_id": 7, "category_id": 1}]))
     with pytest.raises(ValueError, match="must all be categories"):
-        index_annotations(coco()).category_ids(["lymphocyte"])
+        match_categories(["lymphocyte"], {1: "epithelial"}, "a file")
 
 
 @pytest.mark.parametrize(

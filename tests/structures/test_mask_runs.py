@@ -86,6 +86,20 @@ def test_equal_to_bitmaps(seed: int, count: int, height: int, width: int, thresh
         assert np.array_equal(bitmap, expected)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_planes_are_read_as_their_bitmaps(seed: int) -> None:
+    """Ids that run over column ends and, at the foot of a plane, into the same id of the next."""
+    rng = np.random.default_rng(seed)
+    planes = np.repeat(rng.integers(0, 4, (2, 6, 3)), 2, axis=2)
+    planes[1] = np.where(planes[1] > 0, planes[1] + 3, 0)
+    bitmaps = np.stack([(planes == number).any(axis=0) for number in range(1, 8)])
+    runs = MaskRuns.from_planes(planes, 7)  # without a pixel of id 7
+    assert runs.encode() == encode(bitmaps.astype(np.uint8)).counts
+    whole = MaskRuns.from_planes(np.array([[[1, 1], [1, 1]], [[2, 2], [2, 2]]]), 2)
+    assert whole.encode() == ["04", "04"]
+    assert MaskRuns.from_planes(np.zeros((1, 2, 2), int), 1).encode() == ["4"]
+
+
 def test_no_masks() -> None:
     runs = RLEMasks([], 5, 6).runs
     assert runs.boxes.shape == (0, 4)

@@ -93,7 +93,6 @@ def match_images(
     annotations: Annotations,
     predictions: Sequence[Prediction],
     score_threshold: float = SCORE_THRESHOLD,
-    crowding_radius: float = CROWDING_RADIUS,
 ) -> list[ImageMatches]:
     """Find the overlaps of all images by rising id; images without predictions included.
 
@@ -103,7 +102,6 @@ def match_images(
             that are neither right nor wrong (:mod:`cellseg_mm.evaluation.scored_predictions`) are
             left out.
         score_threshold: Least score of the predictions that count for `statistics`.
-        crowding_radius: Distance of centres, pixels.
 
     Raises:
         ValueError: A prediction is of an unknown image or category, or a mask is malformed.
@@ -130,7 +128,6 @@ def match_images(
                     np.array(rows, np.int64),
                     class_of,
                     score_threshold,
-                    crowding_radius,
                 )
             )
         except ValueError as error:
@@ -158,7 +155,6 @@ def _match_image(
     rows: Int64Array,
     class_of: Mapping[int, int],
     score_threshold: float,
-    crowding_radius: float,
 ) -> ImageMatches:
     height, width = image["height"], image["width"]
     truth = MaskRuns.from_rles([cell["segmentation"] for cell in cells], height, width)
@@ -184,17 +180,13 @@ def _match_image(
         truth_classes=truth_classes,
         truth_areas=truth.areas,
         truth_boxes=_xywh(truth.boxes),
-        truth_crowding=np.maximum(
-            _neighbours(truth.centroids, truth.centroids, crowding_radius) - 1, 0
-        ),
+        truth_crowding=np.maximum(_neighbours(truth.centroids, truth.centroids) - 1, 0),
         annotation_ids=np.array([cell["id"] for cell in cells], np.int64),
         classes=classes,
         scores=scores,
         areas=found.areas,
         boxes=_xywh(found.boxes),
-        crowding=np.maximum(
-            _neighbours(found.centroids, truth.centroids, crowding_radius) - overlapping, 0
-        ),
+        crowding=np.maximum(_neighbours(found.centroids, truth.centroids) - overlapping, 0),
         rows=rows,
         pairs=pairs,
         statistics=statistics,
@@ -205,13 +197,13 @@ def _xywh(boxes: Int64Array) -> Int64Array:
     return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
-def _neighbours(centres: FloatArray, others: FloatArray, radius: float) -> Int64Array:
-    """Number of other centres within the radius; 0 for an empty mask."""
+def _neighbours(centres: FloatArray, others: FloatArray) -> Int64Array:
+    """Number of other centres within `CROWDING_RADIUS`; 0 for an empty mask."""
     numbers = np.zeros(len(centres), np.int64)
     filled = ~np.isnan(centres).any(axis=1)
     others = others[~np.isnan(others).any(axis=1)]
     if filled.any() and len(others):
         numbers[filled] = cKDTree(others).query_ball_point(
-            centres[filled], radius, return_length=True
+            centres[filled], CROWDING_RADIUS, return_length=True
         )
     return numbers

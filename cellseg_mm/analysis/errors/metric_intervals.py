@@ -42,14 +42,8 @@ def metric_intervals(
 ) -> MetricIntervals:
     """Score the predictions, and score them again on bootstrap samples of the images.
 
-    Nothing is matched again: each image contributes what its one matching left.
-
-    Args:
-        matches: The images, in the order of the units.
-        classes: C names.
-        units: What is drawn with replacement.
-        samples: Number of bootstrap samples; 0 gives no intervals.
-        seed: Of the samples.
+    Nothing is matched again: each image contributes what its one matching left. Images are in the
+    order of the units. Without samples there are no intervals.
     """
     rankings = [rank_class(matches, c) for c in range(len(classes))]
     capped = [ranking.capped(COCO_CAP) for ranking in rankings]

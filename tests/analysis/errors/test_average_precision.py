@@ -142,7 +142,7 @@ def test_crowding_counts_true_neighbours() -> None:
         {"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": rle(b), "bbox": []}
         for b in (boxes[0], boxes[3])
     ]
-    images = match_images(index_annotations(data), predictions, crowding_radius=20)
+    images = match_images(index_annotations(data), predictions)
     assert images[0].truth_crowding.tolist() == [2, 2, 2, 0]
     assert images[0].crowding.tolist() == [2, 0]
     alone, crowded = binned_precision(images, len(CLASSES), "crowding", (0, 1, 10))
