@@ -132,7 +132,7 @@ class CellDataset(CocoDataset):
         }
         if "label_file" in image:
             sample["label_path"] = str(Path(self.data_prefix["label"], image["label_file"]))
-        if annotated := image.get("annotated_category_ids"):
+        if (annotated := image.get("annotated_category_ids")) is not None:
             sample["unannotated"] = [v for k, v in labels.items() if k not in annotated]
         if "patient" in image:
             sample["patient"] = image["patient"]

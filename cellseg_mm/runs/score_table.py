@@ -42,8 +42,7 @@ def score_table(metrics: Mapping[str, float], classes: Sequence[str]) -> str:
     """
     rows = [["all", *(_cell(_of_all(metrics, classes, title)) for title in _COLUMNS)]]
     for name in classes:
-        keys = (pattern.format(f"_{name}") for pattern in _COLUMNS.values())
-        rows.append([name, *(_cell(metrics.get(key)) for key in keys)])
+        rows.append([name, *(_cell(_of_class(metrics, name, title)) for title in _COLUMNS)])
     columns = zip(["", *_COLUMNS], *rows, strict=True)
     title, *known = [column for column in columns if set(column[1:]) != {"-"}]
     if not known:
@@ -61,9 +60,15 @@ def score_table(metrics: Mapping[str, float], classes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def _of_class(metrics: Mapping[str, float], name: str, title: str) -> float | None:
+    # "s" and "50", say, are numbers of all classes; see CellCocoMetric.
+    keys = (_COLUMNS[title].format(suffix) for suffix in (f"_class_{name}", f"_{name}"))
+    return next((metrics[key] for key in keys if key in metrics), None)
+
+
 def _of_all(metrics: Mapping[str, float], classes: Sequence[str], title: str) -> float | None:
     if title in ("true", "found"):
-        counts = [metrics.get(_COLUMNS[title].format(f"_{name}")) for name in classes]
+        counts = [_of_class(metrics, name, title) for name in classes]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
     return metrics.get(_ALL.get(title, _COLUMNS[title].format("")))

@@ -61,6 +61,8 @@ def handmade(tmp_path: Path) -> Path:
         for i, n in enumerate("abc", start=1)
     ]
     images[0]["patient"] = "P1"
+    images[0]["annotated_category_ids"] = [1, 2]
+    images[1]["annotated_category_ids"] = []
     del images[2]["label_file"]
     record = {"image_id": 1, "iscrowd": 0, "segmentation": {"size": [6, 9], "counts": ""}}
     annotations = [
@@ -82,6 +84,8 @@ def test_classes_come_from_the_config_by_name(handmade: Path) -> None:
     assert truth.masks.to_ndarray().sum() == 1  # the other class is background
     assert only.get_cat_ids(0) == [0]
     assert cells.get_data_info(0)["patient"] == "P1"
+    unannotated = [cells.get_data_info(index).get("unannotated") for index in range(3)]
+    assert unannotated == [[], [0, 1], None]  # None: all classes are annotated
 
 
 def test_an_image_without_cells_is_a_sample(handmade: Path) -> None:

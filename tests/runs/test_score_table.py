@@ -33,3 +33,12 @@ def test_a_row_for_all_and_one_for_each_class() -> None:
 
 def test_nothing_scored_is_nothing_said() -> None:
     assert score_table({}, ["round"]) == ""
+
+
+def test_a_class_whose_key_is_taken_has_its_own_score() -> None:
+    metrics = {"coco/segm_mAP": 0.5, "coco/segm_mAP_s": 0.75, "coco/segm_mAP_class_s": 0.25}
+    assert [line.split() for line in score_table(metrics, ["s"]).splitlines()] == [
+        ["AP"],
+        ["all", "0.500"],
+        ["s", "0.250"],
+    ]

@@ -56,16 +56,11 @@ class ErrorAnalysis:
     Attributes:
         classes: C names, in the order of the category ids.
         score_threshold: Least score of a sure prediction.
-        confusion: (C + 1, C + 1): see :func:`confusion_matrix`.
-        rankings: Of each class, at IoU 0.5: see :func:`rank_predictions`.
-        by_size: By area of the true cells: see :func:`binned_precision`.
-        by_crowding: By number of neighbours: see :func:`binned_precision`.
-        error_counts: See :func:`count_errors`.
-        ap_gains: See :func:`ap_gains`.
-        images: Worst first: see :func:`worst_images`.
-        worst: See :func:`worst_cells`.
-        matches: What all of this was worked out from: see :func:`match_images`.
-        errors: All errors: see :func:`find_errors`.
+        rankings: Of each class, at IoU 0.5.
+        by_size, by_crowding: By area of the true cells, and by number of their neighbours.
+        confusion, error_counts, ap_gains, images, worst, matches, errors: What the functions
+            ``confusion_matrix``, ``count_errors``, ``ap_gains``, ``worst_images``,
+            ``worst_cells``, ``match_images`` and ``find_errors`` give.
     """
 
     classes: tuple[str, ...]

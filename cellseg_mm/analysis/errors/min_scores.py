@@ -13,6 +13,7 @@ from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.label_map import paint_label_map
 from cellseg_mm.evaluation.overlap_pairs import overlap_pairs
 from cellseg_mm.evaluation.predictions import Prediction
+from cellseg_mm.evaluation.scored_predictions import scored_predictions
 from cellseg_mm.structures.mask_runs import MaskRuns
 
 FloatArray = npt.NDArray[np.float64]
@@ -51,7 +52,8 @@ def choose_min_scores(
 
     Args:
         annotations: The truth of validation images.
-        predictions: With scores down to the lowest candidate, or nearly so.
+        predictions: With scores down to the lowest candidate, or nearly so. Those that are neither
+            right nor wrong (:mod:`cellseg_mm.evaluation.scored_predictions`) are left out.
 
     Returns:
         By name of the class. A class without true cells is left out.
@@ -108,6 +110,9 @@ def _scores_by_class(
     for image_id, of_image in by_image.items():
         height, width = (annotations.images[image_id][side] for side in ("height", "width"))
         cells = annotations.cells[image_id]
+        rles, categories = ([p[key] for p in of_image] for key in ("segmentation", "category_id"))
+        counts = scored_predictions(annotations, image_id, categories, rles)
+        of_image = [p for p, counted in zip(of_image, counts, strict=True) if counted]
         true = MaskRuns.from_rles((c["segmentation"] for c in cells), height, width)
         predicted = MaskRuns.from_rles((p["segmentation"] for p in of_image), height, width)
         pairs = overlap_pairs(

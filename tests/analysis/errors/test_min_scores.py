@@ -32,7 +32,7 @@ def prediction(category: int, score: float, top: int, left: int) -> Prediction:
 
 @pytest.fixture
 def annotations() -> Annotations:
-    """Four cells of class a, one of class b, none of class c."""
+    """Four cells of class a, one of class b, none of class c, and one to ignore."""
     cells = [(1, 0, 0), (1, 0, 20), (1, 20, 0), (1, 20, 20), (2, 30, 30)]
     return index_annotations(
         {
@@ -40,6 +40,10 @@ def annotations() -> Annotations:
             "annotations": [
                 {"id": n, "image_id": 1, "category_id": c, "segmentation": square(top, left)}
                 for n, (c, top, left) in enumerate(cells, start=1)
+            ]
+            + [
+                {"id": 6, "image_id": 1, "category_id": 1, "segmentation": square(10, 10)}
+                | {"iscrowd": 1}
             ],
             "categories": [{"id": n, "name": name} for n, name in enumerate("abc", start=1)],
         }
@@ -49,7 +53,8 @@ def annotations() -> Annotations:
 PREDICTIONS = [
     prediction(1, 0.9, 0, 0),
     prediction(1, 0.8, 0, 20),
-    prediction(1, 0.7, 10, 10),  # background
+    prediction(1, 0.7, 10, 20),  # background
+    prediction(1, 0.7, 10, 10),  # on the ignored cell: neither right nor wrong
     prediction(1, 0.6, 20, 0),
     prediction(1, 0.3, 0, 1),  # lies under the first, so is not in the label map
     prediction(1, 0.2, 10, 30),  # background
