@@ -54,7 +54,7 @@ PREDICTIONS = [
     prediction(1, 0.9, 0, 0),
     prediction(1, 0.8, 0, 20),
     prediction(1, 0.7, 10, 20),  # background
-    prediction(1, 0.7, 10, 10),  # on the ignored cell: neither right nor wrong
+    prediction(1, 0.65, 10, 10),  # on the ignored cell: neither right nor wrong
     prediction(1, 0.6, 20, 0),
     prediction(1, 0.3, 0, 1),  # lies under the first, so is not in the label map
     prediction(1, 0.2, 10, 30),  # background
