@@ -78,14 +78,11 @@ class ImageStatistics:
     Row 0 of the arrays is all cells as one class, row 1 + c is class c.
 
     Attributes:
-        truth_cells: (1 + C,) int64, true cells.
-        predicted_cells: (1 + C,) int64, predicted cells.
-        matched: (1 + C,) int64, pairs with IoU > 0.5 (of the same class in rows 1 …).
-        matched_75: (1 + C,) int64, pairs with IoU > 0.75.
+        truth_cells, predicted_cells: (1 + C,) int64, numbers of cells.
+        matched, matched_75: (1 + C,) int64, pairs with IoU > 0.5 and > 0.75 (of the same class in
+            rows 1 …).
         iou_sum: (1 + C,) float64, sum of the IoUs of the matched pairs.
-        aji: (2,) int64, numerator and denominator of AJI, pixels.
-        aji_plus: (2,) int64, numerator and denominator of AJI+, pixels.
-        dice: (2,) int64, numerator and denominator of Dice, pixels.
+        aji, aji_plus, dice: (2,) int64, numerator and denominator of each, pixels.
     """
 
     truth_cells: Int64Array
@@ -118,8 +115,7 @@ def image_statistics(
     """Sum up one image.
 
     Args:
-        truth: (H, W) or (P, H, W) ids, 0 = background.
-        prediction: (H, W) or (P, H, W) ids, 0 = background.
+        truth, prediction: (H, W) or (P, H, W) ids, 0 = background.
         truth_classes: (largest id + 1,) integers, the class 0 … C - 1 of each id; entry 0 and those
             of ids that do not occur are not read.
         prediction_classes: The same for the prediction.

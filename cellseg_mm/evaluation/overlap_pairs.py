@@ -24,13 +24,9 @@ class OverlapPairs:
     """T true and N predicted cells of one image and the K pairs of them that share a pixel.
 
     Attributes:
-        truth_ids: (T,) int64, the cells' ids.
-        prediction_ids: (N,) int64, the cells' ids.
-        truth_areas: (T,) int64, pixels.
-        prediction_areas: (N,) int64, pixels.
-        truth_index: (K,) int64, position of each pair's true cell in ``truth_ids``.
-        prediction_index: (K,) int64, position of each pair's predicted cell in
-            ``prediction_ids``.
+        truth_ids, prediction_ids: (T,) and (N,) int64, the cells' ids.
+        truth_areas, prediction_areas: (T,) and (N,) int64, pixels.
+        truth_index, prediction_index: (K,) int64, positions of each pair's cells in these.
         intersection: (K,) int64 ≥ 1, pixels.
     """
 
@@ -66,8 +62,7 @@ def overlap_pairs(
     computed from the result depends on the numbering.
 
     Args:
-        truth: (H, W) ids, 0 = background.
-        prediction: (H, W) ids, 0 = background.
+        truth, prediction: (H, W) ids, 0 = background.
 
     Raises:
         ValueError: The maps differ in shape, or hold fractions or negative ids.

@@ -41,8 +41,7 @@ class ImageInspection:
     Attributes:
         name: Name of the image.
         part: "train" or "test".
-        height: Pixels.
-        width: Pixels.
+        height, width: Pixels.
         channels: Number of channels in the file.
         dtype: Type of the image's values.
         alpha: Whether there is an alpha channel, and whether it is 255 everywhere.

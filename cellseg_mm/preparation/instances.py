@@ -70,9 +70,6 @@ def consecutive_labels(
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.int32]]:
     """Relabel a label map 1 … N in the order of its ids.
 
-    Args:
-        mask: (H, W) ids, 0 = background.
-
     Returns:
         ids: (N,) the sorted ids; label k stands for `ids[k - 1]`.
         labels: (H, W) int32.

@@ -179,8 +179,7 @@ def synthesize_image(
 
     Args:
         rng: Source of everything random; the same state gives the same image.
-        height: Pixels, at least 16.
-        width: Pixels, at least 16.
+        height, width: Pixels, at least 16.
         cells: Cells to paint. One that finds no place is left out: an image may hold a few less.
 
     Raises:

@@ -87,11 +87,8 @@ class Tissue:
     def stain(self, stamp: Stamp, weight: FloatMap, image: Window, local: Window) -> None:
         """Lay a cell over the background.
 
-        Args:
-            stamp: The cell.
-            weight: Its cover inside the image, 0 where another cell lies.
-            image: Its place in the image.
-            local: The part of the stamp inside the image.
+        ``weight`` is its cover inside the image, 0 where another cell lies; ``image`` is its place
+        there, ``local`` the part of the stamp that it shows.
         """
         rest = (1 - stamp.halo[local] * (1 - weight)) * (1 - weight)
         self.eosin[image] = self.eosin[image] * rest + stamp.eosin[local] * weight

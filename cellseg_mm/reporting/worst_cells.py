@@ -48,8 +48,7 @@ def crop_window(box: tuple[int, int, int, int], height: int, width: int) -> tupl
 
     Args:
         box: Of the cell, xywh, pixels.
-        height: Of the image, pixels.
-        width: Of the image, pixels.
+        height, width: Of the image, pixels.
 
     Returns:
         Left, top and side of the square, pixels. It is as large as the shorter side of the image

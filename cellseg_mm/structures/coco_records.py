@@ -18,8 +18,7 @@ def record_boxes(
 
     Args:
         records: COCO annotations, each with a ``bbox`` of x, y, width and height in pixels.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
         source: Their file, for messages.
 
     Returns:

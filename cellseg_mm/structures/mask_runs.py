@@ -37,8 +37,7 @@ class MaskRuns:
         starts: (R,) int64, first pixel of each run, mask after mask, rising within a mask.
         ends: (R,) int64, the pixel after each run.
         offsets: (N + 1,) int64: the runs of mask i are those from entry i up to entry i + 1.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
     """
 
     starts: Int64Array
@@ -56,8 +55,7 @@ class MaskRuns:
 
         Args:
             rles: N dicts, ``size`` [height, width] and ``counts`` str.
-            height: Image height, pixels.
-            width: Image width, pixels.
+            height, width: Of the image, pixels.
 
         Raises:
             UserError: A mask has another size than the image, or its counts are malformed.

@@ -45,8 +45,7 @@ def pack_planes(
 
     Args:
         instances: Instances in painting order.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
 
     Returns:
         (P, H, W) int32 with P ≥ 1.

@@ -31,8 +31,7 @@ class ProbabilityMasks:
     Attributes:
         grids: (N, h, w) float in [0, 1].
         boxes: (N, 4) float, xyxy in image pixels; may reach over the image's border.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
     """
 
     grids: Tensor
@@ -177,8 +176,7 @@ def _sample_windows(
         grids: (n, h, w) float, the mask in each box.
         boxes: (n, 4) float, xyxy in image pixels.
         corner: (n, 2) int64, x and y of each window's first pixel.
-        width: Width of the windows, pixels.
-        height: Height of the windows, pixels.
+        width, height: Of the windows, pixels.
 
     Returns:
         (n, width, height) float: columns first, so that the foreground comes out in RLE's order.

@@ -22,8 +22,7 @@ class RLEMasks:
 
     Args:
         counts: N compressed RLE strings, column-major, as pycocotools writes them.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
     """
 
     def __init__(self, counts: Sequence[str], height: int, width: int) -> None:

@@ -56,8 +56,7 @@ def scaled_crop(cell: InstanceCrop, scale: float, height: int, width: int) -> In
     Args:
         cell: The cell.
         scale: Picture pixels for each pixel of the cell.
-        height: Height of the picture, pixels.
-        width: Width of the picture, pixels.
+        height, width: Of the picture, pixels.
 
     Returns:
         The cell; without a pixel if it lies between the centres.

@@ -35,8 +35,7 @@ class BinnedPrecision:
     """AP of the true cells in one bin of a property, for example of their area.
 
     Attributes:
-        low: Lower edge, inclusive.
-        high: Upper edge, exclusive.
+        low, high: Its edges; the upper one is exclusive.
         truth_cells: Number of true cells in the bin.
         ap: Mean over the classes that have true cells in the bin; NaN if none has.
         recall: Share of the true cells found by any prediction of their class; NaN if there are

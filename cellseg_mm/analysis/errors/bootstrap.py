@@ -23,8 +23,7 @@ class Interval(NamedTuple):
 
     Attributes:
         value: Of the images as they are.
-        low: Lower end; NaN where there is no interval.
-        high: Upper end; NaN where there is no interval.
+        low, high: Its ends; NaN where there is no interval.
     """
 
     value: float

@@ -110,9 +110,13 @@ def _scores_by_class(
     for image_id, of_image in by_image.items():
         height, width = (annotations.images[image_id][side] for side in ("height", "width"))
         cells = annotations.cells[image_id]
-        rles, categories = ([p[key] for p in of_image] for key in ("segmentation", "category_id"))
-        counts = scored_predictions(annotations, image_id, categories, rles)
-        of_image = [p for p, counted in zip(of_image, counts, strict=True) if counted]
+        scored = scored_predictions(
+            annotations,
+            image_id,
+            [p["category_id"] for p in of_image],
+            (p["segmentation"] for p in of_image),
+        )
+        of_image = [p for p, counts in zip(of_image, scored, strict=True) if counts]
         true = MaskRuns.from_rles((c["segmentation"] for c in cells), height, width)
         predicted = MaskRuns.from_rles((p["segmentation"] for p in of_image), height, width)
         pairs = overlap_pairs(

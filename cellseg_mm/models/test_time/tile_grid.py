@@ -44,8 +44,7 @@ def tile_rows(height: int, width: int, side: int, overlap: int) -> Iterator[list
     outlined so differently that both stay.
 
     Args:
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
         side: Most of a tile's side, pixels. An axis that is shorter has one tile.
         overlap: Pixels that neighbours share; up to two more where sizes do not divide.
 

@@ -46,8 +46,7 @@ def predict_tiled(
 
     Args:
         read: Reads a region of the image.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
         predict: The model.
         tile: Side of a tile, pixels.
         overlap: Pixels that neighbouring tiles share at least.
@@ -114,8 +113,7 @@ def encode_cells(cells: Sequence[DetectedCell], height: int, width: int) -> RLEM
 
     Args:
         cells: N cells inside the image.
-        height: Image height, pixels.
-        width: Image width, pixels.
+        height, width: Of the image, pixels.
     """
     parts = [np.zeros((3, 0), np.int64)]
     for index, cell in enumerate(cells):
