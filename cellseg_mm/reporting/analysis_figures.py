@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -13,8 +14,9 @@ from cellseg_mm.analysis.dataset_figure import legend_label
 from cellseg_mm.analysis.errors.average_precision import BinnedPrecision, Ranking
 from cellseg_mm.analysis.errors.error_analysis import ErrorAnalysis
 from cellseg_mm.analysis.errors.error_kinds import ErrorKind
+from cellseg_mm.analysis.errors.reliability import reliability
 from cellseg_mm.reporting.figure_style import new_figure
-from cellseg_mm.structures.palette import BLUE, INK, class_colour
+from cellseg_mm.structures.palette import BLUE, INK, MUTED, class_colour
 
 _BLUES = LinearSegmentedColormap.from_list("report", ["#ffffff", BLUE])
 
@@ -23,12 +25,13 @@ def analysis_figures(analysis: ErrorAnalysis) -> dict[str, Figure]:
     """Draw an error analysis.
 
     Returns:
-        Figures by name: `confusion_matrix`, `precision_recall`, `ap_by_size`, `ap_by_crowding`,
-        `error_breakdown`.
+        Figures by name: `confusion_matrix`, `precision_recall`, `reliability`, `ap_by_size`,
+        `ap_by_crowding`, `error_breakdown`.
     """
     return {
         "confusion_matrix": _confusion_matrix(analysis.confusion, analysis.classes),
         "precision_recall": _precision_recall(analysis.rankings, analysis.classes),
+        "reliability": _reliability(analysis.rankings, analysis.classes),
         "ap_by_size": _binned(
             analysis.by_size, analysis.classes, "AP50 by size of the cell", "mask area (pixels)"
         ),
@@ -97,15 +100,44 @@ def _precision_recall(rankings: Sequence[Ranking], classes: Sequence[str]) -> Fi
     axes.set_ylabel("precision")
     axes.set_title("Precision and recall at mask IoU 0.5")
     if axes.lines:
-        axes.legend(
-            title="AP50",
-            title_fontsize=8,
-            alignment="left",
-            ncols=2,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.17),
-        )
+        _legend_below(axes, "AP50")
     return figure
+
+
+def _reliability(rankings: Sequence[Ranking], classes: Sequence[str]) -> Figure:
+    figure, axes = new_figure(4.8, 4.0)
+    axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle="--")
+    for index, (name, ranking) in enumerate(zip(classes, rankings, strict=True)):
+        found = reliability(ranking)
+        if found.predictions:
+            axes.plot(
+                found.scores,
+                found.shares,
+                color=class_colour(index),
+                marker="o",
+                markersize=3.5,
+                linewidth=1.4,
+                label=legend_label(f"{name}  {found.error:.3f}"),
+            )
+    axes.set_xlim(0, 1.005)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("score")
+    axes.set_ylabel("share that is right")
+    axes.set_title("Reliability of scores at mask IoU 0.5")
+    if len(axes.lines) > 1:
+        _legend_below(axes, "expected calibration error")
+    return figure
+
+
+def _legend_below(axes: Axes, title: str) -> None:
+    axes.legend(
+        title=title,
+        title_fontsize=8,
+        alignment="left",
+        ncols=2,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+    )
 
 
 def _binned(
