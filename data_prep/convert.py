@@ -9,6 +9,7 @@ then (exit code 2).
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,12 @@ def summary(done: Conversion, out: Path) -> str:
     if done.passed_over:
         other = ", ".join(f"{n} {name}" for name, n in sorted(done.passed_over.items()))
         lines.append(f"  passed over: {other}")
+    if done.notes:
+        kinds: Counter[str] = Counter()
+        for note in done.notes:
+            kinds[note.kind] += note.cells
+        noted = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        lines.append(f"  odd: {noted}; prepare.py shows them in audit.html")
     return "\n".join(lines)
 
 

@@ -114,7 +114,7 @@ def summary(audit: dict[str, Any], out: Path) -> str:
         f"  split:  {out / split['file']}{fold}",
         f"  raw channel order: {order['order']} ({order['decided_by']}; votes: "
         f"{order['rgb_votes']} rgb, {order['bgr_votes']} bgr)",
-        f"  warnings: {len(audit['warnings'])}; see {out / 'audit.md'}",
+        f"  warnings: {len(audit['warnings'])}; see {out / 'audit.html'}",
     ]
     return "\n".join(lines)
 
@@ -126,6 +126,7 @@ def main() -> None:
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
         from cellseg_mm.preparation.unlabelled_cells import UnlabelledCells
+        from cellseg_mm.reporting.audit_page import write_audit_page
 
         classes: tuple[str, ...] = ()
         if args.classes is not None:
@@ -149,7 +150,7 @@ def main() -> None:
             workers=args.workers,
             show_progress=True,
         )
-        audit = prepare_dataset(options)
+        audit = prepare_dataset(options, write_audit_page)
         print(summary(audit, args.out))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,11 @@ import pandas as pd
 
 from cellseg_mm.files.markdown_table import markdown_table
 from cellseg_mm.preparation.dataset_statistics import statistics
+from cellseg_mm.preparation.findings.finding import Finding
+from cellseg_mm.preparation.findings.odd_cells import TINY_AREA
 from cellseg_mm.preparation.image_inspection import ImageInspection
-from cellseg_mm.preparation.raw_layout import RawImage
-from cellseg_mm.preparation.splits import Fold
 
 Record = dict[str, Any]
-
-TINY_AREA = 10
-"""Pixels: an instance below this is more likely a stray than a cell."""
 
 
 def image_record(inspection: ImageInspection, classes: Sequence[str]) -> Record:
@@ -45,12 +41,28 @@ def image_record(inspection: ImageInspection, classes: Sequence[str]) -> Record:
             }
             for number, file in inspection.class_files.items()
         },
-        "instances": len(inspection.classes),
+        "instances": int(np.count_nonzero(inspection.classes)),
         "shared_ids": inspection.shared_ids,
         "overlap_pixels": inspection.overlap_pixels,
-        "fragmented_instances": inspection.fragmented,
-        "tiny_instances": int(np.count_nonzero(inspection.areas < TINY_AREA)),
+        "fragmented_instances": len(inspection.fragmented),
+        "tiny_instances": int(
+            np.count_nonzero((inspection.areas < TINY_AREA) & (inspection.classes > 0))
+        ),
     }
+
+
+def finding_record(finding: Finding) -> Record:
+    """What `audit.json` says of one finding; its sentence is also among the warnings."""
+    places = [
+        {
+            "image": place.image,
+            "box": None if place.box is None else list(place.box),
+            "cells": list(place.cells),
+            "note": place.note,
+        }
+        for place in finding.places
+    ]
+    return {"title": finding.title, "sentence": finding.sentence, "places": places}
 
 
 def image_statistics(inspections: Sequence[ImageInspection], classes: Sequence[str]) -> Record:
@@ -63,7 +75,8 @@ def image_statistics(inspections: Sequence[ImageInspection], classes: Sequence[s
         [
             (number, label - 1, area, side)
             for number, r in enumerate(inspections)
-            for label, area, side in zip(r.classes, r.areas, r.box_sides, strict=True)
+            for label, area, side in np.stack([r.classes, r.areas, r.box_sides], 1).tolist()
+            if label
         ],
         columns=["image", "label", "area", "box_side"],
     )
@@ -75,105 +88,6 @@ def part_record(inspections: Sequence[ImageInspection], classes: Sequence[str]) 
     found = image_statistics(inspections, classes)
     instances = {name: record["instances"] for name, record in found["classes"].items()}
     return {"images": found["images"], "instances": instances}
-
-
-def find_warnings(images: Sequence[RawImage], inspections: Sequence[ImageInspection]) -> list[str]:
-    """What deserves a look in the images of a data set, worst first, one sentence each."""
-    warnings: list[str] = []
-    same: dict[str, list[str]] = defaultdict(list)
-    parts_of_patient: dict[str, set[str]] = defaultdict(set)
-    for image, inspection in zip(images, inspections, strict=True):
-        same[inspection.content].append(f"{inspection.part}/{inspection.name}")
-        if image.patient is not None:
-            parts_of_patient[image.patient].add(inspection.part)
-    for names in same.values():
-        if len(names) > 1:
-            warnings.append(f"The same pixels are in {_list(names)}.")
-    for inspection in inspections:
-        ids = inspection.shared_ids
-        if ids:
-            warnings.append(
-                f"{inspection.part}/{inspection.name} uses {len(ids)} ids in more than one class "
-                f"({_list(map(str, ids))}): they are taken as separate instances."
-            )
-    shared = sorted(patient for patient, parts in parts_of_patient.items() if len(parts) > 1)
-    if shared:
-        warnings.append(
-            f"{_count(shared, 'patient')} with images in train and test ({_list(shared)}): test "
-            "scores say less about new patients."
-        )
-    with_truth = [inspection for inspection in inspections if inspection.class_files is not None]
-    alpha = [r for r in inspections if r.alpha == "not opaque"]
-    empty = [r for r in with_truth if not len(r.classes)]
-    overlapping = [r for r in with_truth if r.overlap_pixels]
-    fragmented = [r for r in with_truth if r.fragmented]
-    tiny = [r for r in with_truth if (r.areas < TINY_AREA).any()]
-    for chosen, what in (
-        (alpha, "an alpha channel that is not 255 everywhere (dropped)"),
-        (empty, "no cell at all"),
-        (overlapping, "overlapping class files (every pixel is kept)"),
-        (fragmented, "cells of several pieces (each is kept as one instance)"),
-        (tiny, f"cells of fewer than {TINY_AREA} pixels"),
-    ):
-        if chosen:
-            names = [f"{inspection.part}/{inspection.name}" for inspection in chosen]
-            warnings.append(f"{_count(names, 'image')} with {what}: {_list(names)}.")
-    return warnings
-
-
-def split_warnings(
-    fold: Fold,
-    inspections: Sequence[ImageInspection],
-    groups: Sequence[str],
-    classes: Sequence[str],
-    val_fraction: float,
-    annotated: Sequence[int] | None = None,
-) -> list[str]:
-    """What deserves a look in a split of the training images.
-
-    Args:
-        fold: The split.
-        inspections: Inspections of the training images.
-        groups: Group of each of them.
-        classes: Class names.
-        val_fraction: The share of validation images that was asked for.
-        annotated: Numbers, from 1, of the classes that the data set annotates; None = all.
-    """
-    warnings: list[str] = []
-    if not fold.val:
-        reason = (
-            "there is only one image, and it goes to training"
-            if len(inspections) == 1
-            else "the validation fraction is 0"
-        )
-        return [f"The validation part is empty: {reason}. Train without validation."]
-    in_val = set(fold.val)
-    train: set[str] = set()
-    val: set[str] = set()
-    for inspection, group in zip(inspections, groups, strict=True):
-        (val if inspection.name in in_val else train).add(group)
-    if leaked := sorted(train & val):
-        names = [key.partition(":")[2] for key in leaked]
-        warnings.append(
-            f"{_count(names, 'patient')} with images in training and validation "
-            f"({_list(names)}): validation scores will be too good."
-        )
-    for part, in_part in (("training", False), ("validation", True)):
-        counts = part_record([r for r in inspections if (r.name in in_val) == in_part], classes)
-        missing = [
-            name
-            for number, (name, count) in enumerate(counts["instances"].items(), start=1)
-            if not count and (annotated is None or number in annotated)
-        ]
-        if missing:
-            warnings.append(f"No {part} image has the class {_list(missing)}.")
-    share = len(fold.val) / len(inspections)
-    if abs(share - val_fraction) > max(0.05, 1 / len(inspections)):
-        warnings.append(
-            f"Validation has {share:.0%} of the images, not {val_fraction:.0%}: patients stay "
-            "together, and rare classes should be in both parts."
-        )
-    return warnings
 
 
 def audit_markdown(audit: Record) -> str:
@@ -258,12 +172,3 @@ def _image_table(images: Sequence[Record], classes: Sequence[str]) -> str:
 def _plain(value: float) -> str:
     """Whole numbers as such, for the reader's sake."""
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-
-
-def _count(names: Sequence[str], noun: str) -> str:
-    return f"{len(names)} {noun}{'s' if len(names) != 1 else ''}"
-
-
-def _list(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell,
 from cellseg_mm.preparation.formats.cell_masks import masks_of_cells, paint
 from cellseg_mm.preparation.formats.pixel_file import read_pixel_file
 from cellseg_mm.preparation.formats.registry import format_module
+from cellseg_mm.preparation.odd_annotations import note_odd_cells, repeated_cells
 from cellseg_mm.preparation.problems import BadFileError, InputError, Problem
-from cellseg_mm.preparation.raw_facts import ImageFacts, RawFacts
+from cellseg_mm.preparation.raw_facts import ImageFacts, NotedCells, RawFacts
 from cellseg_mm.preparation.raw_layout import is_safe_name
 from cellseg_mm.preparation.raw_writer import RawDatasetWriter
 from cellseg_mm.structures.mask_runs import MaskRuns
@@ -57,12 +58,14 @@ class Conversion:
         cells: Number of cells of each class that have a pixel.
         left_out: Number of cells of each class that was not asked for, "" for those of none.
         passed_over: What the annotations hold beside cells, and how often.
+        notes: What is odd about the annotations.
     """
 
     images: Counter[str] = field(default_factory=Counter)
     cells: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
+    notes: list[NotedCells] = field(default_factory=list)
 
 
 def convert_dataset(options: ConvertOptions) -> Conversion:
@@ -164,13 +167,25 @@ class _Writer:
             return
         masks = masks_of_cells(image.cells, height, width)
         numbers = self._numbers_by_class(image.cells, masks)
-        label_maps = (
-            paint(masks, numbers[name]) if name in numbers else None for name in self._classes
-        )
+        repeated: list[int] = []
+        label_maps = self._label_maps(masks, numbers, repeated)
         self._raw.add(image.part, image.name, rgb, label_maps)
+        self.conversion.notes += note_odd_cells(image.name, image.cells, (height, width), repeated)
         self._facts[image.name] = ImageFacts(image.patient, self._mpp or image.mpp or mpp)
         self.conversion.images[image.part] += 1
         self.conversion.passed_over.update(image.passed_over)
+
+    def _label_maps(
+        self, masks: MaskRuns, numbers: Mapping[str, Sequence[int]], repeated: list[int]
+    ) -> Iterator[npt.NDArray[np.uint32] | None]:
+        """One class's label map at a time; cells that one of them hides are added to a list."""
+        for name in self._classes:
+            if name in numbers:
+                label_map = paint(masks, numbers[name])
+                repeated += repeated_cells(masks, numbers[name], label_map)
+                yield label_map
+            else:
+                yield None
 
     def _check_name(self, image: AnnotatedImage) -> None:
         if not is_safe_name(image.name):
@@ -200,7 +215,8 @@ class _Writer:
         if classes != self._classes:
             self._renumber({n: classes.index(c) + 1 for n, c in enumerate(self._classes, 1)})
         self._raw.finish()
-        RawFacts(tuple(classes), "bgr", self._facts).write(self._folder)
+        facts = RawFacts(tuple(classes), "bgr", self._facts, self.conversion.notes)
+        facts.write(self._folder)
 
     def _renumber(self, new: dict[int, int]) -> None:
         for folder in (*self._folder.glob("train/*"), *self._folder.glob("test_gt/*")):

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cellseg_mm.preparation.channel_order import blue_excess
+from cellseg_mm.preparation.image_fingerprint import Fingerprint, fingerprint
 from cellseg_mm.preparation.instances import ImageInstances, collect_instances
+from cellseg_mm.preparation.overlapping_cells import OverlappingCells, overlapping_cells
 from cellseg_mm.preparation.problems import BadFileError, Problem
 from cellseg_mm.preparation.raw_layout import Part, RawImage
 from cellseg_mm.preparation.raw_reader import image_size, read_image, read_mask
@@ -49,12 +51,14 @@ class ImageInspection:
         class_files: By class number from 1; None where the image has no truth.
         shared_ids: Raw ids that occur in more than one class.
         overlap_pixels: Pixels that lie in more than one class file.
-        fragmented: Instances of more than one 8-connected piece.
-        classes: (N,) number of each instance's class in the prepared data set; ignored instances
-            are neither here nor in the next two.
+        fragmented: Numbers, from 1, of the instances of more than one 8-connected piece.
+        overlapping: Pairs of instances that share pixels.
+        classes: (N,) number of each instance's class in the prepared data set, 0 where it is
+            ignored.
         areas: (N,) pixels.
-        box_sides: (N,) longer side of the box, pixels.
+        boxes: (N, 4) xyxy in pixels, half-open.
         blue_excess: See :func:`cellseg_mm.preparation.channel_order.blue_excess`.
+        fingerprint: See :func:`cellseg_mm.preparation.image_fingerprint.fingerprint`.
     """
 
     name: str
@@ -68,11 +72,24 @@ class ImageInspection:
     class_files: Mapping[int, ClassFile] | None
     shared_ids: list[int]
     overlap_pixels: int
-    fragmented: int
+    fragmented: list[int]
+    overlapping: OverlappingCells
     classes: npt.NDArray[np.int64]
     areas: npt.NDArray[np.int64]
-    box_sides: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.int64]
     blue_excess: float | None
+    fingerprint: Fingerprint | None
+
+    @property
+    def place(self) -> str:
+        """The image as warnings name it."""
+        return f"{self.part}/{self.name}"
+
+    @property
+    def box_sides(self) -> npt.NDArray[np.int64]:
+        """(N,) longer side of each box, pixels."""
+        sides: npt.NDArray[np.int64] = self.boxes[:, 2:] - self.boxes[:, :2]
+        return sides.max(axis=1, initial=0)
 
 
 @dataclass(frozen=True)
@@ -124,9 +141,6 @@ class ImageInspector:
             class_files[number] = file
         cover = np.zeros(pixels.shape[:2], np.uint8) + sum(m != 0 for m in masks.values())
         ids, uses = np.unique(instances.raw_ids, return_counts=True)
-        classes = np.array((0, *self.targets))[instances.classes]
-        kept = classes > 0
-        sides = (instances.boxes[:, 2:] - instances.boxes[:, :2]).max(axis=1, initial=0)
         return ImageInspection(
             name=image.name,
             part=image.part,
@@ -139,11 +153,13 @@ class ImageInspector:
             class_files=(None if image.mask_paths is None else dict(sorted(class_files.items()))),
             shared_ids=ids[uses > 1].tolist(),
             overlap_pixels=int(np.count_nonzero(cover > 1)),
-            fragmented=_count_fragmented(instances),
-            classes=classes[kept],
-            areas=instances.areas[kept],
-            box_sides=sides[kept],
+            fragmented=_fragmented(instances),
+            overlapping=overlapping_cells(instances, masks, cover),
+            classes=np.array((0, *self.targets))[instances.classes],
+            areas=instances.areas,
+            boxes=instances.boxes,
             blue_excess=blue_excess(pixels, cover > 0),
+            fingerprint=fingerprint(pixels),
         )
 
 
@@ -159,10 +175,11 @@ def _digest(pixels: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _count_fragmented(instances: ImageInstances) -> int:
+def _fragmented(instances: ImageInstances) -> list[int]:
     # Two labels, background and the one piece, are what an instance should have.
-    return sum(
-        cv2.connectedComponents(crop.bitmap.view(np.uint8), connectivity=8)[0] > 2
+    return [
+        crop.instance_id
         for crop in instances.crops
         if crop.bitmap.size > 1
-    )
+        and cv2.connectedComponents(crop.bitmap.view(np.uint8), connectivity=8)[0] > 2
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +15,18 @@ import numpy as np
 from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.audit import (
     audit_markdown,
-    find_warnings,
+    finding_record,
     image_record,
     image_statistics,
     part_record,
-    split_warnings,
 )
 from cellseg_mm.preparation.channel_order import ChannelOrder, as_record, vote_channel_order
 from cellseg_mm.preparation.class_table import IGNORE, ClassTable, read_class_table
 from cellseg_mm.preparation.coco_annotations import coco_dataset
+from cellseg_mm.preparation.findings.all_checks import check_images
+from cellseg_mm.preparation.findings.finding import Finding
+from cellseg_mm.preparation.findings.split import find_split
+from cellseg_mm.preparation.image_fingerprint import same_images
 from cellseg_mm.preparation.image_groups import group_images, patient_of
 from cellseg_mm.preparation.image_inspection import ImageInspection, ImageInspector
 from cellseg_mm.preparation.image_writer import ImageWriter, WrittenImage
@@ -117,11 +120,15 @@ class PrepareOptions:
         return SplitArguments(self.val_fraction, self.folds, self.seed, self.group_regex)
 
 
-def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
+def prepare_dataset(
+    options: PrepareOptions, write_page: Callable[[Path, dict[str, Any]], None] | None = None
+) -> dict[str, Any]:
     """Write a data set in the prepared layout, whole or not at all.
 
     The same raw files and options give the same bytes, whatever the number of processes. A split
     file that is in the output already is used again, and all split files there are kept.
+
+    `write_page` writes `audit.html` into the folder, from the audit; None = no page.
 
     Returns:
         The audit, as in `audit.json`.
@@ -134,11 +141,15 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         table = ClassTable.unchanged(options.classes)
         if options.class_table is not None:
             table = read_class_table(options.class_table, options.classes)
-        images, inspections, warnings = _check(options, facts, table)
+        images, inspections, findings = _check(options, facts, table)
+        same = same_images(
+            [r.content for r in inspections],
+            [r.fingerprint for r in inspections],
+            [(r.height, r.width) for r in inspections],
+        )
         train = [inspection for inspection in inspections if inspection.part == "train"]
         order = _channel_order(options, train)
-        patients = [image.patient for image in images if image.part == "train"]
-        groups = group_images([r.name for r in train], [r.content for r in train], patients)
+        groups = _groups(images, inspections, same)
         _copy_splits(options.out, folder)
         folds = _folds(options, folder, train, groups, len(table.targets))
         fold = folds[options.fold if options.folds else 0]
@@ -156,21 +167,17 @@ def prepare_dataset(options: PrepareOptions) -> dict[str, Any]:
         ignored = _write_annotations(folder, images, written, fold, table.targets)
 
         share = 1 / options.folds if options.folds else options.val_fraction
-        warnings += find_warnings(images, inspections)
-        warnings += [order.doubt] if order.doubt else []
-        warnings += split_warnings(fold, train, groups, table.targets, share, table.annotated)
-        if options.group_regex is not None:
-            unmatched = [i.name for i in images if i.part == "train" and i.patient is None]
-            if unmatched:
-                warnings.append(
-                    f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training "
-                    f"images; the others, such as {unmatched[0]}, are groups of their own."
-                )
-        audit = _audit(options, table, inspections, order, groups, fold, warnings)
+        findings += check_images(images, inspections, same, facts.findings, table.targets)
+        findings += [Finding("Channel order", order.doubt)] if order.doubt else []
+        findings += find_split(fold, train, groups, table.targets, share, table.annotated)
+        findings += _unmatched_groups(options, images)
+        audit = _audit(options, table, inspections, order, groups, fold, findings)
         if any(ignored.values()):
             audit["ignored"] = ignored
         _write_json(folder / AUDIT_FILE, audit, indent=1)
         (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
+        if write_page is not None:
+            write_page(folder, audit)
     return audit
 
 
@@ -189,7 +196,7 @@ def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts]:
 
 def _check(
     options: PrepareOptions, facts: RawFacts, table: ClassTable
-) -> tuple[list[RawImage], list[ImageInspection], list[str]]:
+) -> tuple[list[RawImage], list[ImageInspection], list[Finding]]:
     """Read every file; raise one error that lists all problems."""
     dataset = scan_raw_folder(options.raw, len(options.classes))
     problems = list(dataset.problems)
@@ -209,7 +216,32 @@ def _check(
         patient = None if options.group_regex is not None else known.patient
         patient = patient or patient_of(image.name, options.group_regex)
         images.append(replace(image, patient=patient, mpp=known.mpp))
-    return images, inspections, list(dataset.warnings)
+    findings = [Finding("Files that were ignored", warning) for warning in dataset.warnings]
+    return images, inspections, findings
+
+
+def _groups(
+    images: Sequence[RawImage], inspections: Sequence[ImageInspection], same: Sequence[int]
+) -> list[str]:
+    """The group of each training image; images that show the same belong together."""
+    numbers = [n for n, image in enumerate(images) if image.part == "train"]
+    return group_images(
+        [images[n].name for n in numbers],
+        [inspections[same[n]].content for n in numbers],
+        [images[n].patient for n in numbers],
+    )
+
+
+def _unmatched_groups(options: PrepareOptions, images: Sequence[RawImage]) -> list[Finding]:
+    train = [image for image in images if image.part == "train"]
+    unmatched = [image.name for image in train if image.patient is None]
+    if options.group_regex is None or not unmatched:
+        return []
+    sentence = (
+        f"--group-regex matches {len(train) - len(unmatched)} of {len(train)} training images; the "
+        f"others, such as {unmatched[0]}, are groups of their own."
+    )
+    return [Finding("Patients", sentence)]
 
 
 def _channel_order(options: PrepareOptions, train: Sequence[ImageInspection]) -> ChannelOrder:
@@ -293,7 +325,7 @@ def _audit(
     order: ChannelOrder,
     groups: Sequence[str],
     fold: Fold,
-    warnings: Sequence[str],
+    findings: Sequence[Finding],
 ) -> dict[str, Any]:
     train = [r for r in inspections if r.part == "train"]
     in_val = set(fold.val)
@@ -309,6 +341,7 @@ def _audit(
     }
     return {
         "format": FORMAT,
+        "raw": options.raw.resolve().name,
         "classes": list(classes),
         **({"class_table": translated} if options.class_table is not None else {}),
         "channel_order": as_record(order),
@@ -318,7 +351,8 @@ def _audit(
             "groups": len(set(groups)),
             "parts": {name: part_record(part, classes) for name, part in parts.items()},
         },
-        "warnings": list(warnings),
+        "warnings": [finding.sentence for finding in findings],
+        "findings": [finding_record(finding) for finding in findings],
         "statistics": {
             "train": image_statistics(train, classes),
             "test": image_statistics(parts["test"], classes),

@@ -16,7 +16,8 @@ FORMAT = "cellseg-mm prepared 1"
 
 AUDIT_FILE = "audit.json"
 SPLITS_FOLDER = "splits"
-_ENTRIES = {"annotations", AUDIT_FILE, "audit.md", "images", "labels", SPLITS_FOLDER}
+AUDIT_PAGE = "audit.html"
+_ENTRIES = {"annotations", AUDIT_FILE, AUDIT_PAGE, "audit.md", "images", "labels", SPLITS_FOLDER}
 
 
 @contextmanager

@@ -10,21 +10,41 @@ keys are::
       "findings": [{"image": "<name>", "kind": "…", "cells": 3, "places": [[x, y], …]}]
     }
 
-`mpp` is µm per pixel. `findings` are for what a converter sees in the annotations that the raw
-layout cannot show; none is written yet.
+`mpp` is µm per pixel. `findings` are what a converter sees in the annotations that the raw layout
+cannot show, for the audit.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 from cellseg_mm.preparation.problems import BadFileError
 
 FACTS_FILE = "dataset.json"
+
+CellNote = Literal["outside", "cut off", "self-crossing", "repeated"]
+"""What a converter notes of a cell; :mod:`.odd_annotations` says when."""
+
+
+class NotedCells(NamedTuple):
+    """Cells of an image with one kind of oddity in their annotation.
+
+    Attributes:
+        image: Name of the image.
+        kind: The oddity.
+        cells: How many.
+        places: x and y of the first of them, pixels; they may lie outside of the image.
+    """
+
+    image: str
+    kind: CellNote
+    cells: int
+    places: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -48,13 +68,13 @@ class RawFacts:
         classes: Names of the classes, or None.
         channel_order: Of all images, or None.
         images: By the image's name.
-        findings: As they are in the file.
+        findings: What the conversion noted.
     """
 
     classes: tuple[str, ...] | None = None
     channel_order: Literal["rgb", "bgr"] | None = None
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
-    findings: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[NotedCells] = field(default_factory=list)
 
     def write(self, raw: Path) -> None:
         """Write the file into a raw folder."""
@@ -63,6 +83,7 @@ class RawFacts:
             name: {key: value for key, value in facts.items() if value is not None}
             for name, facts in record["images"].items()
         }
+        record["findings"] = [note._asdict() for note in self.findings]
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         (raw / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -91,13 +112,29 @@ def read_facts(raw: Path) -> RawFacts:
         ):
             raise ValueError("classes is no list of names")
         findings = record.get("findings", [])
-        if not (isinstance(findings, list) and all(isinstance(f, dict) for f in findings)):
-            raise ValueError("findings is no list of objects")
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        if not isinstance(findings, list):
+            raise ValueError("findings is no list")
+        notes = [_note(finding) for finding in findings]
+    except (
+        *(OSError, ValueError, AttributeError, KeyError),
+        *(OverflowError, TypeError, RecursionError),
+    ) as error:
         raise BadFileError(
             path, f"it is not readable ({error})", "correct it, or convert the data set again"
         ) from error
-    return RawFacts(None if classes is None else tuple(classes), order, images, findings)
+    return RawFacts(None if classes is None else tuple(classes), order, images, notes)
+
+
+def _note(finding: dict[str, Any]) -> NotedCells:
+    image, kind, cells = finding["image"], finding["kind"], finding["cells"]
+    if not isinstance(image, str) or kind not in get_args(CellNote):
+        raise ValueError(f"a finding is {kind!r} of {image!r}")
+    if not isinstance(cells, int) or cells < 1:
+        raise ValueError(f"a finding counts {cells!r} cells")
+    places = tuple((float(x), float(y)) for x, y in finding["places"])
+    if not all(map(math.isfinite, (value for place in places for value in place))):
+        raise ValueError("a finding's place is not finite")
+    return NotedCells(image, kind, cells, places)
 
 
 def _text(value: object) -> str | None:

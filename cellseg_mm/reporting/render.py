@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cellseg_mm.analysis.errors.bootstrap import Interval
-from cellseg_mm.reporting.figure_style import inline_svg
 from cellseg_mm.reporting.image_files import jpeg_data_uri
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def render(template: str, **content: Any) -> str:
@@ -58,10 +60,16 @@ def _environment() -> Environment:
         "extract": lambda key, mapping: mapping[key],
         "jpeg": jpeg_data_uri,
         "number": number,
-        "svg": lambda figure, name, words: Markup(inline_svg(figure, name, words)),
+        "svg": _svg,
     }
     environment.globals["asset"] = _asset
     return environment
+
+
+def _svg(figure: Figure, name: str, words: str) -> Markup:
+    from cellseg_mm.reporting.figure_style import inline_svg  # Matplotlib takes a while
+
+    return Markup(inline_svg(figure, name, words))
 
 
 def _asset(name: str) -> Markup:

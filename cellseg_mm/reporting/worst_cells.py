@@ -16,6 +16,7 @@ from cellseg_mm.analysis.errors.error_kinds import CellError, ErrorKind
 from cellseg_mm.evaluation.annotations import Annotations
 from cellseg_mm.evaluation.predictions import Prediction
 from cellseg_mm.files.rgb_file import RgbImage, read_rgb
+from cellseg_mm.reporting.crop_window import crop_window
 from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.palette import rgb
 from cellseg_mm.structures.planes import InstanceCrop
@@ -24,8 +25,6 @@ from cellseg_mm.visualization.outlines import draw_outlines
 TRUTH_COLOUR = "#00e5ff"
 PREDICTION_COLOUR = "#fff04d"
 
-_LEAST_SIDE = 48
-_MARGIN = 1.6
 _PICTURE_SIDE = 144
 
 
@@ -41,24 +40,6 @@ class CellPicture:
 
     error: CellError
     picture: RgbImage
-
-
-def crop_window(box: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int]:
-    """A square around a cell, shifted into the image where it fits.
-
-    Args:
-        box: Of the cell, xywh, pixels.
-        height, width: Of the image, pixels.
-
-    Returns:
-        Left, top and side of the square, pixels. It is as large as the shorter side of the image
-        where the cell needs more than that.
-    """
-    x, y, w, h = box
-    side = min(max(round(_MARGIN * max(w, h)), _LEAST_SIDE), height, width)
-    left = min(max(round(x + w / 2 - side / 2), 0), width - side)
-    top = min(max(round(y + h / 2 - side / 2), 0), height - side)
-    return left, top, side
 
 
 def draw_worst_cells(

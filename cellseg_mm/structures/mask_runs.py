@@ -170,6 +170,14 @@ class MaskRuns:
         end = offsets[-1]
         return MaskRuns(self.starts[:end], self.ends[:end], offsets, self.height, self.width)
 
+    def take(self, numbers: Int64Array) -> MaskRuns:
+        """The masks of these numbers, from 0, in their order; one may come several times."""
+        runs = np.diff(self.offsets)[numbers]
+        passed = np.cumsum(runs) - runs
+        chosen = np.arange(runs.sum()) + np.repeat(self.offsets[numbers] - passed, runs)
+        offsets = np.append(0, np.cumsum(runs))
+        return MaskRuns(self.starts[chosen], self.ends[chosen], offsets, self.height, self.width)
+
     @cached_property
     def areas(self) -> Int64Array:
         """(N,) int64, pixels of each mask."""

@@ -40,7 +40,8 @@ def test_summary(raw, tmp_path, prepare):
     assert result.returncode == 0, result.stderr
     assert "train:     3 images  3 cell, 0 other" in result.stdout
     assert "raw channel order: rgb (vote; votes: 4 rgb, 0 bgr)" in result.stdout
-    assert str(tmp_path / "out" / "audit.md") in result.stdout
+    assert str(tmp_path / "out" / "audit.html") in result.stdout
+    assert (tmp_path / "out" / "audit.html").is_file()
     train = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
     assert [c["name"] for c in train["categories"]] == ["cell", "other"]
 

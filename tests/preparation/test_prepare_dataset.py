@@ -122,7 +122,7 @@ def test_overlaps_and_pieces_are_kept(raw, make_tissue, tmp_path):
     assert image["tiny_instances"] == 1
     assert image["classes"]["b"] == {"file": "present", "dtype": "uint32", "instances": 2}
     text = "\n".join(audit["warnings"])
-    assert "train/x uses 1 ids in more than one class (4)" in text
+    assert "1 id in more than one class of an image: train/x (4)." in text
     assert "there is only one image, and it goes to training" in text
     assert annotations(out, "val")["images"] == []
     assert annotations(out, "test")["images"] == []
@@ -288,7 +288,7 @@ def test_duplicates_are_told_and_stay_together(raw_set, tmp_path):
     shutil.copytree(train / "image_2", train / "image_2_again")
     for seed in range(3):
         audit = prepare_dataset(options(raw_set.root, tmp_path / f"out{seed}", seed=seed))
-        assert "The same pixels are in train/image_2, train/image_2_again." in audit["warnings"]
+        assert any("train/image_2 = train/image_2_again" in text for text in audit["warnings"])
         val = {i["file_name"] for i in annotations(tmp_path / f"out{seed}", "val")["images"]}
         assert len(val & {"train/image_2.png", "train/image_2_again.png"}) != 1
 

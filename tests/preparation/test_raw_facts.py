@@ -8,11 +8,19 @@ import pytest
 
 from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
 from cellseg_mm.preparation.problems import BadFileError, InputError
-from cellseg_mm.preparation.raw_facts import FACTS_FILE, ImageFacts, RawFacts, read_facts
+from cellseg_mm.preparation.raw_facts import (
+    FACTS_FILE,
+    ImageFacts,
+    NotedCells,
+    RawFacts,
+    read_facts,
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    facts = RawFacts(("a", "b"), "bgr", {"x": ImageFacts("p", 0.25), "y": ImageFacts()})
+    images = {"x": ImageFacts("p", 0.25), "y": ImageFacts()}
+    notes = [NotedCells("x", "cut off", 3, ((1.5, -2.0), (0.0, 9.0)))]
+    facts = RawFacts(("a", "b"), "bgr", images, notes)
     facts.write(tmp_path)
     assert read_facts(tmp_path) == facts
 
@@ -34,6 +42,12 @@ def test_without_the_file_nothing_is_known(tmp_path: Path) -> None:
         '{"images": {"a": {"patient": 3}}}',
         '{"images": ["a"]}',
         '{"findings": {}}',
+        '{"findings": ["outside"]}',
+        '{"findings": [{"image": "a", "kind": "odd", "cells": 1, "places": []}]}',
+        '{"findings": [{"image": "a", "kind": "outside", "cells": 0, "places": []}]}',
+        '{"findings": [{"image": "a", "kind": "outside", "cells": 1, "places": [[1]]}]}',
+        '{"findings": [{"image": "a", "kind": "outside", "cells": 1, "places": [[1, 1e999]]}]}',
+        '{"findings": [{"image": "a", "kind": "outside", "cells": 1}]}',
     ],
 )
 def test_a_bad_file_is_named(raw_set, tmp_path: Path, text: str) -> None:

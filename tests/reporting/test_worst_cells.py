@@ -9,11 +9,11 @@ from cellseg_mm.analysis.errors.error_analysis import analyse_errors
 from cellseg_mm.analysis.errors.error_kinds import ErrorKind
 from cellseg_mm.evaluation.annotations import read_annotations
 from cellseg_mm.evaluation.predictions import load_predictions
+from cellseg_mm.reporting.crop_window import crop_window
 from cellseg_mm.reporting.worst_cells import (
     PREDICTION_COLOUR,
     TRUTH_COLOUR,
     contact_sheet,
-    crop_window,
     draw_worst_cells,
 )
 from cellseg_mm.structures.palette import rgb

@@ -152,3 +152,15 @@ def test_bad_masks_are_named() -> None:
         MaskRuns.from_rles([good | {"counts": [3, 13]}], 4, 4)
     with pytest.raises(ValueError, match="mask 1 cover 25 pixels"):
         MaskRuns.from_rles([good, coco_rle(np.eye(5, dtype=bool)) | {"size": [4, 4]}], 4, 4)
+
+
+def test_masks_by_number() -> None:
+    bitmaps = random_bitmaps(3, 6, 9, 7)
+    bitmaps[2] = 0
+    rles = encode(bitmaps)
+    runs = MaskRuns.from_counts(rles.counts, 9, 7)
+    chosen = np.array([4, 2, 0, 4])
+    taken = runs.take(chosen)
+    assert taken.encode() == [rles.counts[n] for n in chosen]
+    assert taken.areas.tolist() == [int(bitmaps[n].sum()) for n in chosen]
+    assert len(runs.take(np.zeros(0, np.int64))) == 0

@@ -1,0 +1,1 @@
+"""What deserves a look in a data set: a check a file."""
