@@ -58,14 +58,14 @@ def ablate(args: argparse.Namespace) -> int:
         print(line, flush=True)
 
     folds = int(args.folds) if str(args.folds).isdigit() else args.folds
-    ladder = read_ladder(args.file, folds, args.seeds, args.cfg_options)
+    ladder = read_ladder(args.file, folds, args.seeds, args.cfg_options, args.data)
 
     def on_change(results: Sequence[RunResult]) -> None:
         write_tables(build_tables(ladder.title, results), results, args.out)
         say(progress_text(results))
 
     tools = Path(__file__).resolve().parent
-    results = run_ladder(ladder, args.data, args.out, tools, on_change, say)
+    results = run_ladder(ladder, args.out, tools, on_change, say)
 
     for table in build_tables(ladder.title, results):
         say("\n" + table.markdown().rstrip())

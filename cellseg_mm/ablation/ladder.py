@@ -87,13 +87,13 @@ def read_ladder(
     folds: int | str | None = None,
     seeds: Sequence[int] | None = None,
     options: Sequence[str] = (),
+    data: str | None = None,
 ) -> Ladder:
     """Read an ablation file and check it.
 
     Args:
         path: The file.
-        folds: Instead of the file's.
-        seeds: Instead of the file's.
+        folds, seeds, data: Instead of the file's.
         options: ``KEY=VALUE`` overrides of all rows, after the file's and before a row's own.
 
     Raises:
@@ -109,7 +109,7 @@ def read_ladder(
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML ({error}).") from error
     try:
-        instead = {"folds": folds, "seeds": seeds and list(seeds)}
+        instead = {"data": data, "folds": folds, "seeds": seeds and list(seeds)}
         return _ladder(content, {k: v for k, v in instead.items() if v}, options, path.stem)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error

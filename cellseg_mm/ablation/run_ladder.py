@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -30,7 +30,6 @@ _PATIENCE = 15  # seconds
 
 def run_ladder(
     ladder: Ladder,
-    data: str | None,
     out: Path,
     tools: Path,
     on_change: Callable[[Sequence[RunResult]], None],
@@ -43,7 +42,6 @@ def run_ladder(
 
     Args:
         ladder: The ablation.
-        data: Folder of the prepared data set, instead of the ladder's.
         out: Folder of everything.
         tools: Folder of train.py and test.py.
         on_change: Called with all results after each run, and before the first.
@@ -53,56 +51,52 @@ def run_ladder(
         ValueError: The folds cannot be made, no row can be run at all, or another process is at
             work in ``out``.
     """
+    with _alone_in(out):
+        folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
+        if ladder.folds is not None:
+            folders = write_folds(_common_data_root(ladder), ladder.folds, out / "folds")
+            folds = list(enumerate(folders))
+        plans, results = _plan(ladder, folds, out / "runs")
+        if not plans:
+            raise UserError(next(iter(results.values())).error)
+        on_change(list(results.values()))
+
+        every = product(ladder.seeds, folds, ladder.rows)
+        ordered = [(row.name, fold, seed) for seed, (fold, _), row in every]
+        for number, key in enumerate(ordered, start=1):
+            if key not in plans:
+                continue
+            run = plans[key]
+            results[key] = _read(run)  # its weights may have been trained anew just now
+            if results[key].state == "done":
+                continue
+            say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
+            earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
+            results[key] = _run(run, earlier, tools)
+            if results[key].error:
+                say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
+            on_change(list(results.values()))
+        return list(results.values())
+
+
+@contextlib.contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Keep other ladders out of a folder."""
     out.mkdir(parents=True, exist_ok=True)
     try:
         # What a killed run leaves behind notices within 5 seconds that its parent is gone.
-        with FileLock(out / ".lock", timeout=_PATIENCE):
-            return _run_all(ladder, data or ladder.data, out, tools, on_change, say)
+        lock = FileLock(out / ".lock").acquire(timeout=_PATIENCE)
     except Timeout:
         raise UserError(
             f"Another process is running the ablation in {out}: wait for it, or name another "
             "folder with --out."
         ) from None
-
-
-def _run_all(
-    ladder: Ladder,
-    data: str | None,
-    out: Path,
-    tools: Path,
-    on_change: Callable[[Sequence[RunResult]], None],
-    say: Callable[[str], None],
-) -> list[RunResult]:
-    folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
-    if ladder.folds is not None:
-        folders = write_folds(_common_data_root(ladder, data), ladder.folds, out / "folds")
-        folds = list(enumerate(folders))
-    plans, results = _plan(ladder, data, folds, out / "runs")
-    if not plans:
-        raise UserError(next(iter(results.values())).error)
-    on_change(list(results.values()))
-
-    ordered = [
-        (row.name, fold, seed) for seed in ladder.seeds for fold, _ in folds for row in ladder.rows
-    ]
-    for number, key in enumerate(ordered, start=1):
-        if key not in plans:
-            continue
-        run = plans[key]
-        results[key] = _read(run)  # its weights may have been trained anew just now
-        if results[key].state == "done":
-            continue
-        say(f"[{number}/{len(ordered)}] {run.name}: {run.folder}")
-        earlier = [plans[k] for k in ordered[: number - 1] if k in plans and k[1:] == key[1:]]
-        results[key] = _run(run, earlier, tools)
-        if results[key].error:
-            say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
-        on_change(list(results.values()))
-    return list(results.values())
+    with lock:
+        yield
 
 
 def _plan(
-    ladder: Ladder, data: str | None, folds: Sequence[tuple[int | None, Path | None]], runs: Path
+    ladder: Ladder, folds: Sequence[tuple[int | None, Path | None]], runs: Path
 ) -> tuple[dict[_Key, PlannedRun], dict[_Key, RunResult]]:
     """What can be run, and what is known of each run."""
     plans: dict[_Key, PlannedRun] = {}
@@ -111,7 +105,7 @@ def _plan(
         key = row.name, fold, seed
         try:
             source = _weights_from(row, fold, seed, plans)
-            plans[key] = plan_run(row, fold, folder, seed, data, runs, source)
+            plans[key] = plan_run(row, fold, folder, seed, ladder.data, runs, source)
             results[key] = _read(plans[key])
         except Exception as error:  # another row may well be in order
             why = _one_line(error)
@@ -119,8 +113,8 @@ def _plan(
     return plans, results
 
 
-def _common_data_root(ladder: Ladder, data: str | None) -> Path:
-    roots = {run_data_root(row, data) for row in ladder.rows}
+def _common_data_root(ladder: Ladder) -> Path:
+    roots = {run_data_root(row, ladder.data) for row in ladder.rows}
     if len(roots) > 1:
         raise UserError(
             f"The rows use different data sets ({', '.join(sorted(map(str, roots)))}): folds need "

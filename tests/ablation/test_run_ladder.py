@@ -63,7 +63,7 @@ def run(scripts, prepared, repository, tmp_path, monkeypatch):
         ladder = Ladder("T", rows, (0,), folds, str(prepared))
         (tmp_path / "calls").write_text("")
         results = run_ladder(
-            ladder, None, tmp_path / "out", scripts, lambda results: None, lambda line: None
+            ladder, tmp_path / "out", scripts, lambda results: None, lambda line: None
         )
         return results, (tmp_path / "calls").read_text().splitlines()
 
