@@ -49,11 +49,12 @@ def read_data_record(data_root: Path) -> DataRecord:
         return DataRecord(parts)
     try:
         content = json.loads(audit.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return DataRecord(parts, _facts(content), list(content.get("warnings", [])))
+    except (ValueError, AttributeError, TypeError) as error:
         raise UserError(
-            f"The audit {audit} is not JSON ({error}): prepare the data again."
+            f"The audit {audit} is not JSON of data_prep/prepare.py ({error}): prepare the data "
+            "again."
         ) from error
-    return DataRecord(parts, _facts(content), list(content.get("warnings", [])))
 
 
 def part_statistics(annotations: Annotations) -> dict[str, Any]:

@@ -41,8 +41,9 @@ def test_a_prepared_folder(prepared):
     assert record.warnings == ["No training image has the class <flat>."]
 
 
-def test_a_broken_audit(tmp_path):
-    (tmp_path / "audit.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[]", '{"split": [1]}'])
+def test_a_broken_audit(tmp_path, content):
+    (tmp_path / "audit.json").write_text(content)
     with pytest.raises(ValueError, match=r"audit\.json is not JSON .*prepare the data again"):
         read_data_record(tmp_path)
 
