@@ -97,18 +97,16 @@ class CellSegmentationMetric(BaseMetric):
         return tuple((self.dataset_meta or {}).get("classes", ()))
 
     def _score(self, detections: ImageDetections) -> ImageStatistics:
-        image = self._truth.images.get(detections.image_id)
+        truth = self._truth
+        image = truth.images.get(detections.image_id)
         if image is None:
             raise UserError(
                 f"The model was given image {detections.image_id}, which is not in "
-                f"{self._truth.source}: set the same `ann_file` for the dataset and its evaluator."
+                f"{truth.source}: set the same `ann_file` for the dataset and its evaluator."
             )
-        truth = self._truth
         category_ids = match_categories(self._classes, truth.categories, truth.source)
         labels = {category_id: label for label, category_id in enumerate(category_ids)}
-        cells = [
-            cell for cell in self._truth.cells[detections.image_id] if cell["category_id"] in labels
-        ]
+        cells = [c for c in truth.cells[detections.image_id] if c["category_id"] in labels]
         size = image["height"], image["width"]
         try:
             scored = scored_predictions(
