@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.files.scratch_folder import exchange, scratch_folder
+from cellseg_mm.files.scratch_folder import exchanged_folder
 
 MANIFEST = "written-by-cellseg-mm.json"
 """Lists the files of the folder: what it does not list is somebody else's."""
@@ -18,27 +18,19 @@ MANIFEST = "written-by-cellseg-mm.json"
 def replaced_folder(target: Path) -> Iterator[Path]:
     """Give a scratch folder that takes the place of `target` when the block ends without an error.
 
-    After an error `target` is as it was.
-
     Args:
-        target: Folder to make; absent, empty, or what this function made before. The folder above
-            it exists.
+        target: Folder to make; absent, empty, or what this function made before.
 
     Yields:
-        The folder to write into.
+        The folder to write into; see :func:`~cellseg_mm.files.scratch_folder.exchanged_folder`.
 
     Raises:
         ValueError: `target` holds what this function did not write.
     """
-    with scratch_folder(target) as work:
-        _refuse_others(target)
-        scratch = work / "new"
-        scratch.mkdir()
+    with exchanged_folder(target, _refuse_others) as scratch:
         yield scratch
         listed = json.dumps({"files": sorted(_files(scratch))}, indent=1)
         (scratch / MANIFEST).write_text(listed + "\n", encoding="utf-8")
-        _refuse_others(target)
-        exchange(scratch, target, work)
 
 
 def _refuse_others(target: Path) -> None:

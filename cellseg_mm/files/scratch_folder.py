@@ -1,59 +1,60 @@
-"""A hidden folder beside an output, in which the output is made."""
+"""A folder that is made in a hidden one beside it, and then takes its place at once."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.unfinished import one_step, unfinished_output
 
-OLD = "old"
-"""In a scratch folder: the earlier output, for the moment in which a new one takes its place."""
+_OLD = "old"
+"""In the hidden folder: the earlier output, for the moment in which a new one takes its place."""
 
 
 @contextmanager
-def scratch_folder(target: Path) -> Iterator[Path]:
-    """Give an empty folder ``.<name>.unfinished`` beside `target`, thus on the same file system.
+def exchanged_folder(target: Path, refuse: Callable[[Path], None]) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `target` when the block ends without an error.
 
-    It is removed when the block ends. What a killed process left of it is removed before, and an
-    earlier output that it was just exchanging is put back. Folders above `target` are made, and
-    removed again if it did not come to lie there.
+    Until then it lies in the hidden folder ``.<name>.unfinished`` beside `target`, thus on the same
+    file system. After an error or an interrupt `target` is as it was, and nothing else is left.
+    What a killed process left is removed by the next one, which also puts an earlier output back
+    that was just being exchanged. Folders above `target` are made, and removed again if it did not
+    come to lie there.
 
     Args:
-        target: Folder that is made in it.
+        target: A folder, or absent.
+        refuse: Raises an error if `target` holds what must not be replaced; asked before the block
+            and again after it.
 
     Raises:
         UserError: Another process is making `target`.
     """
-    target = target.absolute()
-    work = target.parent / f".{target.name}.unfinished"
-    with unfinished_output(), _parents(target):
+    place = target.absolute()
+    work = place.parent / f".{place.name}.unfinished"
+    with unfinished_output(), _parents(place):
         lock = None
         try:
             with one_step():
-                lock = _lock(work, target)
-            _clear_up(work, target)
-            yield work
+                lock = _lock(work, place)
+            _clear_up(work, place)
+            refuse(target)
+            new = work / "new"
+            new.mkdir()
+            yield new
+            refuse(target)
+            _exchange(new, place, work / _OLD)
         finally:
             if lock is not None:
                 shutil.rmtree(work, ignore_errors=True)
                 os.close(lock)
 
 
-def exchange(new: Path, target: Path, work: Path) -> None:
-    """Let a folder take the place of `target`, which is as it was after an error.
-
-    Args:
-        new: The folder, in `work`.
-        target: A folder, or absent.
-        work: The scratch folder of `target`.
-    """
-    old = work / OLD
+def _exchange(new: Path, target: Path, old: Path) -> None:
     with one_step():
         if target.exists():
             target.rename(old)
@@ -101,7 +102,7 @@ def _lock(work: Path, target: Path) -> int:
 
 
 def _clear_up(work: Path, target: Path) -> None:
-    old = work / OLD
+    old = work / _OLD
     if old.exists() and not target.exists():
         old.rename(target)
     for entry in work.iterdir():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.files.scratch_folder import scratch_folder
+from cellseg_mm.files.scratch_folder import exchanged_folder
 
 
 def require_absent_or_empty(target: Path) -> None:
@@ -26,22 +26,14 @@ def require_absent_or_empty(target: Path) -> None:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give a scratch folder that becomes `target` when the block ends without an error.
 
-    The last step is one rename. After an error (or an interrupt) nothing is left behind; what a
-    killed process left, the next one removes.
-
     Args:
         target: Folder to make; absent, or an empty folder.
 
     Yields:
-        The folder to write into.
+        The folder to write into; see :func:`~cellseg_mm.files.scratch_folder.exchanged_folder`.
 
     Raises:
         UserError: `target` is a file, a folder that is not empty, or another process writes it.
     """
-    require_absent_or_empty(target)
-    with scratch_folder(target) as work:
-        scratch = work / "new"
-        scratch.mkdir()
+    with exchanged_folder(target, require_absent_or_empty) as scratch:
         yield scratch
-        # A rename replaces an empty folder and fails on one that was filled in the meantime.
-        scratch.rename(target)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cellseg_mm.files.scratch_folder import exchange, scratch_folder
+from cellseg_mm.files.scratch_folder import exchanged_folder
 from cellseg_mm.preparation.problems import InputError, Problem
 
 FORMAT = "cellseg-mm prepared 1"
@@ -23,8 +23,6 @@ _ENTRIES = {"annotations", AUDIT_FILE, AUDIT_PAGE, "audit.md", "images", "labels
 @contextmanager
 def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
     """Give an empty folder to write into, which takes the place of `out` if the block succeeds.
-
-    After an error or an interrupt in the block, `out` is as it was, and nothing else is left.
 
     Args:
         out: The output folder: absent, empty, an earlier output, or one that holds only `splits/`.
@@ -42,12 +40,8 @@ def replaced_folder(out: Path, raw: Path) -> Iterator[Path]:
         raise InputError(
             Problem(out, f"it overlaps with the raw folder {raw}", "choose another --out")
         )
-    with scratch_folder(out) as work:
-        _refuse_other_folders(out)
-        new = work / "new"
-        new.mkdir()
+    with exchanged_folder(out, _refuse_other_folders) as new:
         yield new
-        exchange(new, out, work)
 
 
 def _refuse_other_folders(out: Path) -> None:
