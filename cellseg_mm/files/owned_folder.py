@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.files.scratch_folder import exchanged_folder
+from cellseg_mm.files.exchanged_folder import exchanged_folder
 
 MANIFEST = "written-by-cellseg-mm.json"
 """Lists the files of the folder: what it does not list is somebody else's."""
@@ -22,7 +22,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         target: Folder to make; absent, empty, or what this function made before.
 
     Yields:
-        The folder to write into; see :func:`~cellseg_mm.files.scratch_folder.exchanged_folder`.
+        The folder to write into; see :func:`~cellseg_mm.files.exchanged_folder.exchanged_folder`.
 
     Raises:
         ValueError: `target` holds what this function did not write.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.files.scratch_folder import exchanged_folder
+from cellseg_mm.files.exchanged_folder import exchanged_folder
 
 
 def require_absent_or_empty(target: Path) -> None:
@@ -30,7 +30,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         target: Folder to make; absent, or an empty folder.
 
     Yields:
-        The folder to write into; see :func:`~cellseg_mm.files.scratch_folder.exchanged_folder`.
+        The folder to write into; see :func:`~cellseg_mm.files.exchanged_folder.exchanged_folder`.
 
     Raises:
         UserError: `target` is a file, a folder that is not empty, or another process writes it.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cellseg_mm.files.scratch_folder import exchanged_folder
+from cellseg_mm.files.exchanged_folder import exchanged_folder
 from cellseg_mm.preparation.problems import InputError, Problem
 
 FORMAT = "cellseg-mm prepared 1"
