@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cellseg_mm import __version__
-from cellseg_mm.cli import list_models, segment
+from cellseg_mm.cli import list_models, segment, serve
 from cellseg_mm.runs.user_errors import exit_with_a_sentence
 
 
@@ -33,5 +33,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cellseg-mm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     segment.add_command(commands)
+    serve.add_command(commands)
     list_models.add_command(commands)
     return parser

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,12 @@ class BatchOptions:
     tissue: bool = True
     roi: Path | None = None
     channel_order: str = "rgb"
+
+    def asked(self, sha256: str) -> dict[str, Any]:
+        """What results depend on besides the image, for its record.
+
+        Args:
+            sha256: Of the model's weights.
+        """
+        roi = None if self.roi is None else self.roi.read_text(encoding="utf-8-sig")
+        return {"model": sha256, "options": {**asdict(self), "roi": roi}}

@@ -20,10 +20,12 @@ class NamedImage(NamedTuple):
     Attributes:
         path: The image.
         name: Relative to the output folder, without an ending; may have folders.
+        title: What the image is called inside of its results; empty = the last part of ``name``.
     """
 
     path: Path
     name: Path
+    title: str = ""
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]], recursive: bool = False) -> list[Path]:

@@ -84,7 +84,7 @@ class ImageTask:
             roi=options.roi,
             tissue=options.tissue,
             channel_order=options.channel_order,
-            name=image.name.name,
+            name=image.title or image.name.name,
         ) as job:
             done = 0
 
@@ -95,7 +95,8 @@ class ImageTask:
                     on_tile(done, job.tiles)
 
             cells = job.cells(options.min_score, on_tile=count)
-            counts = write_results(cells, folder, job.image, options.formats)
+            stem = image.name.name
+            counts = write_results(cells, folder, job.image, options.formats, stem)
             summary = counts.summary(job.analysed_pixels)
             found = {
                 # Not a number: the scale is unknown.
@@ -103,8 +104,6 @@ class ImageTask:
                 "seconds": round(time.perf_counter() - start, 2),
                 "warnings": list(job.image.warnings),
             }
-        written = [
-            path for path in result_paths(folder, image.name.name, options.formats) if path.exists()
-        ]
+        written = [path for path in result_paths(folder, stem, options.formats) if path.exists()]
         write_record(self.out, image.name, image.path, self.asked, written, found)
         return ImageOutcome(image, found, job.analysed_pixels)

@@ -73,13 +73,7 @@ def segment_batch(
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: name a folder.")
     out.mkdir(parents=True, exist_ok=True)
-    asked = {
-        "model": bundle.sha256,
-        "options": {
-            **asdict(options),
-            "roi": None if options.roi is None else options.roi.read_text(encoding="utf-8-sig"),
-        },
-    }
+    asked = options.asked(bundle.sha256)
     finished = {
         image.name: found
         for image in images

@@ -69,7 +69,10 @@ def result_paths(folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:
 
 @contextmanager
 def result_files(
-    folder: Path, image: ResultImage, formats: Sequence[str] = DEFAULT_FORMATS
+    folder: Path,
+    image: ResultImage,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    stem: str | None = None,
 ) -> Iterator[list[ResultSink]]:
     """Open files to write the cells of an image to.
 
@@ -77,15 +80,16 @@ def result_files(
 
     Args:
         folder: Where they are written; made if absent.
-        image: The image; its name is the stem of the files' names.
+        image: The image.
         formats: Names out of ``FORMATS``.
+        stem: Of the files' names; None = the image's name.
 
     Raises:
         UserError: A format is not known.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        paths = result_paths(folder, image.name, formats)
+        paths = result_paths(folder, image.name if stem is None else stem, formats)
         yield [
             stack.enter_context(FORMATS[name].open(path, image))
             for name, path in zip(formats, paths, strict=True)
@@ -109,15 +113,20 @@ def result_cells(
 
 
 def write_results(
-    batches: Iterable[ResultCells], folder: Path, image: ResultImage, formats: Sequence[str]
+    batches: Iterable[ResultCells],
+    folder: Path,
+    image: ResultImage,
+    formats: Sequence[str],
+    stem: str | None = None,
 ) -> CellCounts:
     """Write the cells of an image as they come.
 
     Args:
         batches: What :func:`result_cells` gives.
         folder: Where files are written; made if absent.
-        image: The image; its name is the stem of the files' names. Its warnings may grow.
+        image: The image. Its warnings may grow.
         formats: Names out of ``FORMATS``.
+        stem: Of the files' names; None = the image's name.
 
     Returns:
         How many cells there are.
@@ -126,7 +135,7 @@ def write_results(
         UserError: A format is not known.
     """
     counts = CellCounts(image)
-    with result_files(folder, image, formats) as sinks:
+    with result_files(folder, image, formats, stem) as sinks:
         for batch in batches:
             for sink in [counts, *sinks]:
                 sink.add(batch)

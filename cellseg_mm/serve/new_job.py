@@ -1,0 +1,165 @@
+"""Jobs out of what is uploaded, and out of other jobs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.files.whole_folder import whole_folder
+from cellseg_mm.inference.batch.find_images import SUFFIXES
+from cellseg_mm.serve.job import DONE, OWN_RESULTS, Job, new_id, plain_name
+from cellseg_mm.serve.job_cells import measure, outlines_file
+from cellseg_mm.serve.request_error import RequestError
+from cellseg_mm.serve.services import Services
+from cellseg_mm.serve.upload import receive_file
+
+_MAX_TRUTH_MEGABYTES = 200.0
+"""A truth is read as a whole, which takes ten times its size."""
+
+
+async def job_of_upload(
+    request: Request,
+    services: Services,
+    name: str,
+    mpp: float | None,
+    least_score: float | None,
+    model: str,
+) -> Job:
+    """Receive an image and make a job of it.
+
+    Raises:
+        RequestError: It is too large, or no image.
+    """
+    job_id, options = new_id(), services.options
+    target = services.store.folder / job_id
+    suffix = Path(name).suffix.lower()
+    source = f"image{suffix if suffix in SUFFIXES else ''}"
+    with whole_folder(target) as folder:
+        digest = await receive_file(request, folder / source, options.max_megabytes)
+        job = Job(
+            folder,
+            job_id,
+            name,
+            digest,
+            source,
+            model=model,
+            mpp=mpp,
+            least_score=least_score,
+            classes=services.models.classes(model),
+        )
+        await run_sync(_check, job, options.max_megapixels)
+        job.save()
+    job.folder = target
+    return job
+
+
+def job_of_job(
+    services: Services, other: Job, model: str, mpp: float | None, least_score: float | None
+) -> Job:
+    """A job for another model on the same image."""
+    job_id = new_id()
+    target = services.store.folder / job_id
+    with whole_folder(target) as folder:
+        job = Job(
+            folder,
+            job_id,
+            other.name,
+            other.image,
+            _same_image(other, folder),
+            model=model,
+            mpp=other.mpp if mpp is None else mpp,
+            least_score=least_score,
+            classes=services.models.classes(model),
+        )
+        _check(job, services.options.max_megapixels)
+        job.save()
+    job.folder = target
+    return job
+
+
+async def job_of_truth(request: Request, services: Services, other: Job, name: str) -> Job:
+    """Receive cells that a person drew in the image of a job.
+
+    Raises:
+        RequestError: The file is too large, no GeoJSON, or has no polygon.
+    """
+    job_id = new_id()
+    target = services.store.folder / job_id
+    colours = await run_sync(_colours, services, other)
+    with whole_folder(target) as folder:
+        path = folder / f"{OWN_RESULTS}.geojson"
+        path.parent.mkdir()
+        most = min(services.options.max_megabytes, _MAX_TRUTH_MEGABYTES)
+        await receive_file(request, path, most)
+        job = Job(
+            folder,
+            job_id,
+            other.name,
+            other.image,
+            _same_image(other, folder),
+            truth=name,
+            mpp=other.mpp,
+        )
+        await run_sync(_index_truth, services, job, colours)
+        job.save()
+    job.folder = target
+    return job
+
+
+def _index_truth(services: Services, job: Job, colours: dict[str, str]) -> None:
+    measure(job)
+    try:
+        cells = services.cells.make(job, colours)
+    except UserError as error:
+        raise RequestError(
+            400, str(error).replace(str(outlines_file(job)), str(job.truth))
+        ) from error
+    inside = (cells.points["x"] < job.width) & (cells.points["y"] < job.height)
+    if not (inside & (cells.points["x"] >= 0) & (cells.points["y"] >= 0)).any():
+        raise RequestError(
+            400,
+            f"{job.truth} has no polygon inside the {job.width}×{job.height} pixels of {job.name}: "
+            "export it in pixels of the full resolution.",
+        )
+    job.state = DONE
+
+
+def _colours(services: Services, other: Job) -> dict[str, str]:
+    if other.state != DONE:
+        return {}
+    services.cells.of(other)
+    return {kind["name"]: kind["color"] for kind in other.classes}
+
+
+def _check(job: Job, max_megapixels: float) -> None:
+    try:
+        measure(job)
+    except UserError as error:
+        raise RequestError(400, str(error).replace(str(job.image_path), job.name)) from error
+    if job.width * job.height > max_megapixels * 1e6:
+        raise RequestError(
+            413,
+            f"{job.name} has {job.width}×{job.height} pixels, more than the {max_megapixels:g} "
+            "million that this server takes.",
+        )
+
+
+def _same_image(other: Job, folder: Path) -> str:
+    """The image of another job for a new one: a second name of its file, or its path."""
+    if Path(other.source).is_absolute():
+        return other.source
+    try:
+        os.link(other.image_path, folder / other.source)
+    except OSError:  # a file system without links
+        shutil.copyfile(other.image_path, folder / other.source)
+    return other.source
+
+
+def truth_name(name: str | None) -> str:
+    """As :func:`~cellseg_mm.serve.job.plain_name`, for a truth."""
+    return plain_name(name or "truth.geojson")
