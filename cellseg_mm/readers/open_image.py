@@ -16,7 +16,7 @@ from cellseg_mm.readers.tiff_image import TiffImage
 from cellseg_mm.readers.tiff_layout import find_layout
 from cellseg_mm.readers.whole_image import WholeImage, decoder_of
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def _open(path: Path, stack: ExitStack) -> ImageReader:
         slide = SlideImage(path)
         stack.callback(slide.close)
         return slide
-    if head[:4] in _TIFF_MAGIC:
+    if head[:4] in TIFF_MAGIC:
         file = stack.enter_context(tifffile.TiffFile(path))
         layout = find_layout(path, file)
         return _upright(TiffImage(path, layout), layout.orientation)

@@ -10,7 +10,6 @@ import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -31,7 +30,7 @@ _HOUR = 3600.0
 
 def build_app(
     services: Services, host: str = "127.0.0.1", port: int = 8000, token: str | None = None
-) -> Starlette:
+) -> Guard:
     """Make the application. The worker begins with its lifespan and ends with it.
 
     Args:
@@ -41,14 +40,7 @@ def build_app(
         token: What must be known to ask; None = nothing.
     """
     app = Starlette(
-        routes=[
-            Route("/", _page, methods=["GET"]),
-            Route("/openapi.json", _document, methods=["GET"]),
-            *JOB_ROUTES,
-            *VIEW_ROUTES,
-            Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
-        ],
-        middleware=[Middleware(Guard, host=host, port=port, token=token)],
+        routes=ROUTES,
         exception_handlers={
             UserError: _tell,
             OSError: _tell_of_disk,
@@ -60,7 +52,7 @@ def build_app(
     )
     app.router.redirect_slashes = False
     app.state.services = services
-    return app
+    return Guard(app, host, port, token)  # outermost: answers to faults are guarded, too
 
 
 @asynccontextmanager
@@ -128,3 +120,12 @@ def _without_paths(request: Request, sentence: str) -> str:
         return sentence
     sentence = sentence.replace(str(job.image_path), job.name)
     return sentence.replace(f"{job.folder}/", "")
+
+
+ROUTES = [
+    Route("/", _page, methods=["GET"]),
+    Route("/openapi.json", _document, methods=["GET"]),
+    *JOB_ROUTES,
+    *VIEW_ROUTES,
+    Mount("/static", StaticFiles(directory=STATIC)),
+]

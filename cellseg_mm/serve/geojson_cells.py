@@ -106,19 +106,3 @@ def _rings(coordinates: Any) -> list[Points]:
     if not rings or len(rings[0]) < 3 or not all(np.isfinite(ring).all() for ring in rings):
         raise ValueError("a polygon without corners")
     return rings
-
-
-def area_and_centroid(rings: list[Points]) -> tuple[float, float, float]:
-    """Area of a polygon with holes, and x and y of its centre."""
-    origin = rings[0][0]
-    area, moment = 0.0, np.zeros(2)
-    for index, ring in enumerate(rings):
-        here = ring - origin
-        after = np.concatenate([here[1:], here[:1]])
-        cross = here[:, 0] * after[:, 1] - after[:, 0] * here[:, 1]
-        double = float(cross.sum())
-        sign = np.sign(double) * (1 if index == 0 else -1)
-        area += sign * double / 2
-        moment += sign * (cross @ (here + after)) / 6
-    centre = origin + moment / area if area > 0 else rings[0].mean(axis=0)
-    return max(area, 0.0), float(centre[0]), float(centre[1])

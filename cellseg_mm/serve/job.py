@@ -21,7 +21,7 @@ OWN_RESULTS = "results/image"
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """What ``job.json`` says, and where it lies.
 
@@ -95,7 +95,9 @@ class Job:
         return [name for name in FORMATS if self.result(name).is_file()]
 
     def save(self) -> None:
-        """Write ``job.json`` whole or not at all."""
+        """Write ``job.json`` whole or not at all, unless the job was removed."""
+        if not self.folder.is_dir():
+            return
         content = {key: value for key, value in asdict(self).items() if key != "folder"}
         with atomic_write(self.folder / JOB_FILE) as unfinished:
             unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

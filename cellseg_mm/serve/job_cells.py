@@ -8,7 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from cellseg_mm.readers.image_header import read_header
-from cellseg_mm.serve.cell_index import CellIndex, write_index
+from cellseg_mm.serve.cell_index import CellIndex
+from cellseg_mm.serve.cell_index_writer import write_index
 from cellseg_mm.serve.geojson_cells import read_cells
 from cellseg_mm.serve.job import DONE, Job
 from cellseg_mm.serve.request_error import RequestError
@@ -39,12 +40,12 @@ class JobCells:
                     self._open[job.id] = self.make(job)
         return self._open[job.id]
 
-    def make(self, job: Job, colours: dict[str, str] | None = None) -> CellIndex:
+    def make(self, job: Job) -> CellIndex:
         """Make the index of a job, unless there is one of the same results.
 
         Args:
-            job: The job; size and classes are noted in it.
-            colours: Of the classes that are known beforehand, by name.
+            job: The job, with the classes that are known beforehand; size and counts are noted in
+                it.
 
         Raises:
             UserError: Its results or its image cannot be read.
@@ -59,7 +60,8 @@ class JobCells:
         if found is None or found.source != source:
             shutil.rmtree(folder, ignore_errors=True)
             size = job.width, job.height
-            write_index(folder, read_cells(path), colours or {}, size, job.scale, source)
+            colours = {kind["name"]: kind["color"] for kind in job.classes}
+            write_index(folder, read_cells(path), colours, size, job.scale, source)
             found = CellIndex(folder)
         job.classes = [
             {"name": name, "color": colour, "count": count}

@@ -67,7 +67,7 @@ class JobQueue:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-        if self._worker.is_alive():
+        if self._running is not None:
             self._worker.join(_PATIENCE)
 
     @contextmanager
@@ -106,12 +106,13 @@ class JobQueue:
             if job in self._waiting:
                 self._waiting.remove(job)
                 job.state = CANCELLED
-                job.save()
-                return True
-            if job is self._running:
+            elif job is self._running:
                 self._cancelled = True
                 return True
-        return False
+            else:
+                return False
+        _save(job)
+        return True
 
     def position(self, job: Job) -> int | None:
         """How many jobs come before it; 0 for the one that runs, None for one that is over."""
@@ -140,9 +141,9 @@ class JobQueue:
             except Exception:  # the worker goes on with the next one
                 traceback.print_exc()
                 job.state, job.error = FAILED, "A fault of this program, which its output tells."
+            _save(job)
             with self._changed:
                 self._running = None
-                self._save(job)
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -152,17 +153,17 @@ class JobQueue:
             job = self._running = self._waiting.pop(0)
             self._cancelled, self.progress = False, Progress()
             job.state = RUNNING
-            self._save(job)
-            return job
+        _save(job)
+        return job
 
     def _on_tile(self, done: int, tiles: int) -> None:
         self.progress = Progress(done, tiles)
         if self._cancelled or self._ending:
             raise _Stopped
 
-    @staticmethod
-    def _save(job: Job) -> None:
-        try:
-            job.save()
-        except OSError as error:  # a full disk, or a folder that somebody removed
-            print(f"warning: {job.folder}: {error}", file=sys.stderr)
+
+def _save(job: Job) -> None:
+    try:
+        job.save()
+    except OSError as error:  # such as a full disk; the worker goes on
+        print(f"warning: {job.folder}: {error}", file=sys.stderr)

@@ -42,7 +42,7 @@ class JobStore:
         self._jobs: dict[str, Job] = {}
         self._changing = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._owner = FileLock(folder / ".lock")
+        self._owner = FileLock(folder / ".lock", thread_local=False)
         try:
             self._owner.acquire(timeout=0)
         except Timeout:

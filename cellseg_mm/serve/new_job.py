@@ -12,11 +12,18 @@ from starlette.requests import Request
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.whole_folder import whole_folder
 from cellseg_mm.inference.batch.find_images import SUFFIXES
+from cellseg_mm.readers.open_image import TIFF_MAGIC
+from cellseg_mm.readers.whole_image import decoder_of
 from cellseg_mm.serve.job import DONE, OWN_RESULTS, Job, new_id, plain_name
 from cellseg_mm.serve.job_cells import measure, outlines_file
 from cellseg_mm.serve.request_error import RequestError
 from cellseg_mm.serve.services import Services
 from cellseg_mm.serve.upload import receive_file
+
+_SUFFIXES = SUFFIXES - {".mrxs", ".vms", ".vmu"}
+"""Endings that an upload keeps: those of files that stand alone."""
+
+_HEAD_BYTES = 132
 
 _MAX_TRUTH_MEGABYTES = 200.0
 """A truth is read as a whole, which takes ten times its size."""
@@ -38,7 +45,7 @@ async def job_of_upload(
     job_id, options = new_id(), services.options
     target = services.store.folder / job_id
     suffix = Path(name).suffix.lower()
-    source = f"image{suffix if suffix in SUFFIXES else ''}"
+    source = f"image{suffix if suffix in _SUFFIXES else ''}"
     with whole_folder(target) as folder:
         digest = await receive_file(request, folder / source, options.max_megabytes)
         job = Job(
@@ -90,7 +97,6 @@ async def job_of_truth(request: Request, services: Services, other: Job, name: s
     """
     job_id = new_id()
     target = services.store.folder / job_id
-    colours = await run_sync(_colours, services, other)
     with whole_folder(target) as folder:
         path = folder / f"{OWN_RESULTS}.geojson"
         path.parent.mkdir()
@@ -104,17 +110,18 @@ async def job_of_truth(request: Request, services: Services, other: Job, name: s
             _same_image(other, folder),
             truth=name,
             mpp=other.mpp,
+            classes=[{**kind, "count": None} for kind in other.classes],
         )
-        await run_sync(_index_truth, services, job, colours)
+        await run_sync(_index_truth, services, job)
         job.save()
     job.folder = target
     return job
 
 
-def _index_truth(services: Services, job: Job, colours: dict[str, str]) -> None:
+def _index_truth(services: Services, job: Job) -> None:
     measure(job)
     try:
-        cells = services.cells.make(job, colours)
+        cells = services.cells.make(job)
     except UserError as error:
         raise RequestError(
             400, str(error).replace(str(outlines_file(job)), str(job.truth))
@@ -129,14 +136,9 @@ def _index_truth(services: Services, job: Job, colours: dict[str, str]) -> None:
     job.state = DONE
 
 
-def _colours(services: Services, other: Job) -> dict[str, str]:
-    if other.state != DONE:
-        return {}
-    services.cells.of(other)
-    return {kind["name"]: kind["color"] for kind in other.classes}
-
-
 def _check(job: Job, max_megapixels: float) -> None:
+    if not Path(job.source).is_absolute():
+        _require_one_file(job)
     try:
         measure(job)
     except UserError as error:
@@ -146,6 +148,22 @@ def _check(job: Job, max_megapixels: float) -> None:
             413,
             f"{job.name} has {job.width}×{job.height} pixels, more than the {max_megapixels:g} "
             "million that this server takes.",
+        )
+
+
+def _require_one_file(job: Job) -> None:
+    """Refuse an upload that would make its reader look for other files, as an index of others may.
+
+    Of a TIFF, the reader refuses it.
+    """
+    with job.image_path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    alone = head[:4] in TIFF_MAGIC or head.startswith(b"ZISRAWFILE") or head[128:132] == b"DICM"
+    if not alone and decoder_of(head) is None:
+        raise RequestError(
+            400,
+            f"{job.name} is no PNG, JPEG, BMP, WebP or TIFF, nor a slide in one file; slides of "
+            "several files are for cellseg segment, whose results can be opened.",
         )
 
 

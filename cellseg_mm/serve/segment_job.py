@@ -14,7 +14,6 @@ from cellseg_mm.inference.results.formats import DEFAULT_FORMATS
 from cellseg_mm.serve.job import DONE, FAILED, OWN_RESULTS, Job
 from cellseg_mm.serve.job_cells import JobCells
 from cellseg_mm.serve.served_models import ServedModels
-from cellseg_mm.structures.palette import class_colour
 
 
 def segment_job(
@@ -43,8 +42,7 @@ def segment_job(
             print(outcome.fault, end="", file=sys.stderr)
             raise UserError(outcome.error)
         job.warnings = [_shown(sentence, job) for sentence in outcome.found["warnings"]]
-        colours = {name: class_colour(i) for i, name in enumerate(bundle.classes)}
-        cells.make(job, colours)
+        cells.make(job)
         job.state = DONE
     except (UserError, OSError) as error:
         job.state, job.error = FAILED, _shown(str(error), job)
