@@ -127,5 +127,5 @@ ROUTES = [
     Route("/openapi.json", _document, methods=["GET"]),
     *JOB_ROUTES,
     *VIEW_ROUTES,
-    Mount("/static", StaticFiles(directory=STATIC)),
+    Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
 ]

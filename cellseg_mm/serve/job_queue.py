@@ -14,8 +14,8 @@ from cellseg_mm.serve.request_error import RequestError
 
 OnTile = Callable[[int, int], None]
 
-_PATIENCE = 20.0
-"""Seconds that a tile may take when the server ends."""
+_PATIENCE = 120.0
+"""Seconds that a tile, or loading the model, may take when the server ends."""
 
 
 class _Stopped(BaseException):
@@ -67,7 +67,7 @@ class JobQueue:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-        if self._running is not None:
+        if self._worker.is_alive():
             self._worker.join(_PATIENCE)
 
     @contextmanager
@@ -117,7 +117,7 @@ class JobQueue:
     def position(self, job: Job) -> int | None:
         """How many jobs come before it; 0 for the one that runs, None for one that is over."""
         with self._changed:
-            if job is self._running:
+            if job is self._running and not job.is_over:
                 return 0
             if job in self._waiting:
                 return self._waiting.index(job) + (self._running is not None)
@@ -126,7 +126,8 @@ class JobQueue:
     def progress_of(self, job: Job) -> Progress:
         """How far a job is."""
         with self._changed:
-            return self.progress if job is self._running else Progress()
+            running = job is self._running and not job.is_over
+            return self.progress if running else Progress()
 
     def _work(self) -> None:
         try:
