@@ -1,9 +1,10 @@
 """Attack the tools for some minutes, count, and fail on any fault.
 
-    python -m stress [--minutes N] [--seed K] [--short]
+    python -m stress [--minutes N] [--seed K] [--short | --sets N]
 
 The same seed chooses the same attacks in the same order; how many there are, and when a kill
-strikes, depends on the machine. --short: half a minute, without a model.
+strikes, depends on the machine. --short: half a minute, without a model. --sets: damaged data sets
+for convert.py, as many, of each format in turn.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 
 # One thread a process: they are forked.
@@ -35,6 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=15, help="default: 15")
     parser.add_argument("--seed", type=int, help="default: another one each time")
     parser.add_argument("--short", action="store_true", help="half a minute, without a model")
+    parser.add_argument("--sets", type=int, metavar="N", help="N damaged data sets, nothing else")
     return parser.parse_args()
 
 
@@ -43,6 +46,7 @@ def attacks(
 ) -> list[tuple[float, Callable[[random.Random], None]]]:
     """All attacks, each with its share of the tries."""
     from stress.damaged_input import DamagedInput
+    from stress.damaged_sets import DamagedSets
     from stress.hostile_checkpoints import HostileCheckpoints
     from stress.kills import KillAttack, kill_training, light_jobs, model_jobs
     from stress.material import make_material
@@ -60,7 +64,26 @@ def attacks(
         found.append((1, lambda rng: kill_training(material, folder, tally, rng)))
     found += [(3, KillAttack(name, job, folder / "kills", tally)) for name, job in jobs.items()]
     found += [(10, attack) for attack in damaged.light_attacks().values()]
+    found += [(2, attack) for attack in DamagedSets(folder / "converted", tally).attacks().values()]
     return found
+
+
+def attack_sets(folder: Path, tally: Tally, rng: random.Random, number: int) -> None:
+    """Damage the data sets of the formats in turn."""
+    from stress.damaged_sets import DamagedSets
+
+    attacks = cycle(DamagedSets(folder, tally).attacks().values())
+    for attack in islice(attacks, number):
+        attack(rng)
+
+
+def attack_all(folder: Path, tally: Tally, rng: random.Random, short: bool, minutes: float) -> None:
+    """Attacks of all kinds, for some time."""
+    weights, chosen = zip(*attacks(folder, tally, short), strict=True)
+    start = time.monotonic()
+    seconds = SHORT_SECONDS if short else 60 * minutes
+    while time.monotonic() - start < seconds:
+        rng.choices(chosen, weights)[0](rng)
 
 
 def main() -> int:
@@ -71,12 +94,11 @@ def main() -> int:
     import_libraries()
     rng, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory(prefix="stress-") as folder:
-        weights, chosen = zip(*attacks(Path(folder), tally, args.short), strict=True)
-        start = time.monotonic()
-        seconds = SHORT_SECONDS if args.short else 60 * args.minutes
         try:
-            while time.monotonic() - start < seconds:
-                rng.choices(chosen, weights)[0](rng)
+            if args.sets:
+                attack_sets(Path(folder), tally, rng, args.sets)
+            else:
+                attack_all(Path(folder), tally, rng, args.short, args.minutes)
         finally:
             print(tally)
     print("failed" if tally.faults else "no fault", f"(seed {seed})")

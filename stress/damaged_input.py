@@ -8,13 +8,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stress.material import CONFIG, Material
-from stress.mutations import cut_short, damage_bytes, damage_json, damage_xml, damage_zip
+from stress.mutations import (
+    cut_short,
+    damage_bytes,
+    damage_gzip,
+    damage_json,
+    damage_xml,
+    damage_zip,
+)
 from stress.tally import Tally
 from stress.tool_process import Outcome, run_reader, run_tool
 
 Attack = Callable[[random.Random], None]
 
-_DAMAGE = {".json": damage_json, ".xml": damage_xml, ".zip": damage_zip}
+_DAMAGE = {
+    **{".json": damage_json, ".geojson": damage_json, ".gz": damage_gzip},
+    **{".xml": damage_xml, ".zip": damage_zip},
+}
 
 
 def damage_file(path: Path, rng: random.Random) -> None:

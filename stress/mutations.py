@@ -1,7 +1,8 @@
-"""Damage: to bytes, to JSON, to XML, to a zip."""
+"""Damage: to bytes, to JSON, to XML, to what is packed."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -144,13 +145,24 @@ def damage_xml(content: bytes, rng: random.Random) -> bytes:
             )
 
 
+def damage_gzip(content: bytes, rng: random.Random) -> bytes:
+    """Damage what is packed, or the JSON in it, or put in what is much larger unpacked."""
+    match rng.randrange(4):
+        case 0:
+            return damage_bytes(content, rng)
+        case 1:
+            return gzip.compress(rng.choice((b" ", b"[],")) * 100_000_000, 1)
+        case _:
+            return gzip.compress(damage_json(gzip.decompress(content), rng))
+
+
 def damage_zip(content: bytes, rng: random.Random) -> bytes:
-    """Damage the archive, or the JSON in it, or fill it with what is much larger unpacked."""
+    """Damage the archive, or a file in it, or fill it with what is much larger unpacked."""
     if rng.random() < 0.4:
         return damage_bytes(content, rng)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         inside = {name: archive.read(name) for name in archive.namelist()}
-    name, text = next(iter(inside.items()))
+    name, text = rng.choice(list(inside.items()))
     match rng.randrange(5):
         case 0:
             inside[name] = text + b" " * 300_000_000
@@ -160,7 +172,8 @@ def damage_zip(content: bytes, rng: random.Random) -> bytes:
         case 2:
             inside = {rng.choice(("../x.json", "a/b.json", "x\0y", "\x1b[2J.json", "")): text}
         case _:
-            inside[name] = damage_json(text, rng)
+            damage = damage_json if name.endswith(".json") else damage_bytes
+            inside[name] = damage(text, rng)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in inside.items():

@@ -54,7 +54,6 @@ def import_libraries() -> None:
     import cellseg_mm.inference.cell_segmenter
     import cellseg_mm.inference.ensemble
     import cellseg_mm.preparation.convert_dataset
-    import cellseg_mm.preparation.formats.monusac
     import cellseg_mm.preparation.prepare_dataset
     import cellseg_mm.preparation.synthetic_cells
     import cellseg_mm.register
@@ -62,6 +61,10 @@ def import_libraries() -> None:
     import cellseg_mm.runs.publish_model
     import cellseg_mm.runs.quiet_runner
     import cellseg_mm.visualization.loader_samples  # noqa: F401
+    from cellseg_mm.preparation.formats.registry import FORMATS, format_module
+
+    for name in FORMATS:
+        format_module(name)
 
     # A fork keeps one thread: pools of others would wait for ever.
     cv2.setNumThreads(0)

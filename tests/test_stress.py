@@ -84,3 +84,10 @@ def test_damage_to_what_is_no_json() -> None:
     for content in (b"", b'{"a": 1}\n{"a": 2}\n'):
         for seed in range(50):
             assert isinstance(damage_json(content, random.Random(seed)), bytes)
+
+
+def test_damaged_sets_of_every_format(run_python) -> None:
+    result = run_python("-m", "stress", "--sets", 48, "--seed", 3)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "no fault (seed 3)" in result.stdout
+    assert result.stdout.count("damaged set: ") == 16
