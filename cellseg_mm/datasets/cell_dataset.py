@@ -74,7 +74,8 @@ class CellDataset(CocoDataset):
         ) as error:
             raise UserError(
                 f"{self.ann_file} is not an annotation file of data_prep/prepare.py ({error!r}): "
-                "prepare the data set with it."
+                "prepare the data set with it, and convert COCO files of other tools before, with "
+                "data_prep/convert.py coco."
             ) from error
         if not samples:
             raise UserError(

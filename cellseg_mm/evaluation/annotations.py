@@ -136,5 +136,6 @@ def _check(data: Any, source: str) -> None:
                 needs = ", ".join(f"{key} ({kind.__name__})" for key, kind in keys.items())
                 raise UserError(
                     f"Record {number} of {part} in {source} lacks one of {needs}: the file was not "
-                    "written by data_prep/prepare.py, which makes it from the raw layout."
+                    "written by data_prep/prepare.py; for it, data_prep/convert.py coco converts "
+                    "COCO files of other tools."
                 )

@@ -26,6 +26,7 @@ from cellseg_mm.preparation.coco_annotations import coco_dataset
 from cellseg_mm.preparation.findings.all_checks import check_images
 from cellseg_mm.preparation.findings.finding import Finding
 from cellseg_mm.preparation.findings.split import find_split
+from cellseg_mm.preparation.formats.recognise import format_of
 from cellseg_mm.preparation.image_fingerprint import same_images
 from cellseg_mm.preparation.image_groups import group_images, patient_of
 from cellseg_mm.preparation.image_inspection import ImageInspection, ImageInspector
@@ -200,6 +201,10 @@ def _check(
     """Read every file; raise one error that lists all problems."""
     dataset = scan_raw_folder(options.raw, len(options.classes))
     problems = list(dataset.problems)
+    if not dataset.images and (name := format_of(options.raw)):
+        what = f"it is no raw layout, and looks like the format {name!r}"
+        command = f"python data_prep/convert.py {name} {options.raw} OUT"
+        problems = [Problem(options.raw, what, f"convert it with `{command}`, and prepare OUT")]
     inspections: list[ImageInspection] = []
     readable = [image for image in dataset.images if image.image_path.is_file()]
     inspector = ImageInspector(table.numbers)

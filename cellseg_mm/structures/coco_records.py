@@ -57,7 +57,8 @@ def record_ids(records: Sequence[Mapping[str, Any]], source: str) -> npt.NDArray
         if type(number) is not int or not 0 < number <= np.iinfo(np.int32).max:
             raise UserError(
                 f"Annotation {record.get('id')} of {source} has the instance_id "
-                f"{str(number)[:40]}, not a whole number from 1 up: prepare the data set again."
+                f"{str(number)[:40]}, not a whole number from 1 up: prepare the data set again; "
+                "COCO files of other tools go through data_prep/convert.py coco first."
             )
     return np.array([record["instance_id"] for record in records], np.int64)
 

@@ -114,3 +114,35 @@ def test_an_interrupt_leaves_nothing_behind(raw, tmp_path, repository, sent, cod
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"train/_annotations.coco.json": '{"images": [], "annotations": []}'}, "coco"),
+        ({"a.json": '{"shapes": []}', "b.json": "{"}, "labelme"),
+        ({"a.geojson.gz": "", "run.json": "{}"}, "qupath"),
+        ({"images/a.tif": "", "masks/a.tif": ""}, "label-images"),
+        ({"a.png": "", "a_seg.npy": ""}, "label-images"),
+    ],
+)
+def test_files_of_a_tool_get_the_command_that_converts_them(tmp_path, files, name):
+    from cellseg_mm.preparation.prepare_dataset import PrepareOptions, prepare_dataset
+    from cellseg_mm.preparation.problems import InputError
+
+    for place, text in files.items():
+        path = tmp_path / "export" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        prepare_dataset(PrepareOptions(tmp_path / "export", tmp_path / "out"))
+    (problem,) = caught.value.problems
+    assert f"`python data_prep/convert.py {name} {tmp_path / 'export'} OUT`" in str(problem)
+
+
+def test_a_file_in_place_of_a_raw_folder(tmp_path, prepare):
+    path = tmp_path / "instances.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    result = prepare(path, "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert f"convert.py coco {path} OUT" in result.stderr
