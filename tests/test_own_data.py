@@ -18,12 +18,15 @@ import tifffile
 
 from cellseg_mm.cli.main import build_parser
 from cellseg_mm.inference.results.polygon import polygon
-from stress.tool_process import run_tool
+from stress.tool_process import import_libraries, run_tool
 
 CLASSES = ("tumour", "stromal", "TIL", "other")
 QUICK = [
     *("train_dataloader.num_workers=0", "val_dataloader.num_workers=0"),
     "train_dataloader.dataset.pipeline.2.size=96",
+    *("model.train_cfg.rpn_proposal.nms_pre=100", "model.train_cfg.rpn_proposal.max_per_img=50"),
+    *("model.test_cfg.rpn.nms_pre=100", "model.test_cfg.rpn.max_per_img=50"),
+    "model.test_cfg.rcnn.max_per_img=50",
 ]
 
 
@@ -90,6 +93,7 @@ def test_the_whole_way(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import_libraries()  # once, not by each command
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(repository / "configs")
     segment, convert, prepare, browse, train, look = commands
