@@ -71,7 +71,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 async def _clean(services: Services) -> None:
     while True:
         await anyio.sleep(_HOUR)
-        await run_sync(services.store.clean)
+        await run_sync(services.clean)
 
 
 async def _page(request: Request) -> Response:

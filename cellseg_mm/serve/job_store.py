@@ -89,16 +89,19 @@ class JobStore:
         if not job.opened:
             self._remove_folder(job.folder)
 
-    def clean(self) -> None:
-        """Remove jobs that are over and older than the folder keeps them."""
+    def clean(self) -> list[Job]:
+        """Remove jobs that are over and older than the folder keeps them, and tell which."""
         oldest = time.time() - self._keep
+        removed = []
         for job in self.newest_first():
             if job.is_over and not job.opened and _modified(job.folder / JOB_FILE) < oldest:
                 self.remove(job)
+                removed.append(job)
         shown = {job.folder for job in self.newest_first()}
         for folder in (self.folder / OPENED).glob("*"):
             if folder not in shown and _modified(folder) < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
+        return removed
 
     def _read(self) -> None:
         for path in sorted(self.folder.glob(f"*/{JOB_FILE}")):

@@ -49,6 +49,11 @@ class Services:
             self.queue.put(job)
         self.queue.start()
 
+    def clean(self) -> None:
+        """Let go of jobs that have been kept long enough."""
+        for job in self.store.clean():
+            self.cells.forget(job)
+
     def stop(self) -> None:
         """End; what is not done is done another time."""
         self.queue.stop()

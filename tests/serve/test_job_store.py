@@ -56,7 +56,7 @@ def test_old_jobs_are_removed_and_nothing_else(tmp_path: Path) -> None:
     others.mkdir()
     (others / "notes.txt").touch()
     os.utime(others, (0, 0))
-    store.clean()
+    assert store.clean() == [old]
     assert not old.folder.exists()
     assert new.folder.exists()
     assert waiting.folder.exists()
