@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from headless_chromium import Chromium
 
 # One thread a test process, since there is one process a core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -68,6 +70,18 @@ def run_python() -> RunPython:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A browser, one for each worker of pytest-xdist; skips where none is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    binary = next(filter(None, map(shutil.which, names)), None)
+    if binary is None:
+        pytest.skip(f"needs a browser: none of {', '.join(names)} is on the PATH")
+    browser = Chromium(binary, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
