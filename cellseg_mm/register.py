@@ -13,6 +13,7 @@ import cellseg_mm.datasets.transforms.cell_crop
 import cellseg_mm.datasets.transforms.hed_jitter
 import cellseg_mm.datasets.transforms.load_cell_labels
 import cellseg_mm.datasets.transforms.rare_cell_paste
+import cellseg_mm.datasets.transforms.resize_to_mpp
 import cellseg_mm.datasets.worker_seeding
 import cellseg_mm.engine.atomic_backend
 import cellseg_mm.engine.bf16_optim_wrapper

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
+from mmengine.logging import print_log
 
+from cellseg_mm.datasets.transforms.resize_to_mpp import ResizeToMpp
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.files.rgb_file import read_rgb, require_size
 from cellseg_mm.structures.coco_records import record_boxes, record_ids
@@ -22,7 +26,8 @@ class CellDataset(CocoDataset):
     A sample's instances are arrays, not a list of dicts, so that a worker unpickles an image with
     thousands of cells as fast as one with ten. Keys of a sample:
 
-    - ``img_path``, ``img_id``, ``height``, ``width``; ``patient`` where it is known
+    - ``img_path``, ``img_id``, ``height``, ``width``; ``patient`` and ``mpp`` (µm per pixel) where
+      they are known
     - ``label_path``: the planes, for ``LoadCellLabels``; absent for images without truth
     - ``bboxes``: (N, 4) float32, xyxy in pixels, tight and half-open
     - ``labels``: (N,) int64, index into the classes; -1 for a cell to ignore (``iscrowd``)
@@ -82,7 +87,20 @@ class CellDataset(CocoDataset):
                 f"{self.ann_file} lists no image: choose another split, or prepare a data set with "
                 "such images."
             )
+        self._warn_of_unknown_scales(samples)
         return samples
+
+    def _warn_of_unknown_scales(self, samples: Sequence[Mapping[str, Any]]) -> None:
+        scales = [step.mpp for step in self.pipeline.transforms if isinstance(step, ResizeToMpp)]
+        unknown = sum("mpp" not in sample for sample in samples)
+        if any(scales) and unknown:
+            print_log(
+                f"{self.ann_file}: {unknown} of {len(samples)} images do not state their µm per "
+                f"pixel; they are taken as they are, as if of {scales[0]:g}. Write mpp into "
+                f"dataset.json, or convert with --mpp, and prepare the data set again.",
+                "current",
+                logging.WARNING,
+            )
 
     def prepare_data(self, idx: int) -> Any:
         """Load and transform image ``idx``.
@@ -135,8 +153,9 @@ class CellDataset(CocoDataset):
             sample["label_path"] = str(Path(self.data_prefix["label"], image["label_file"]))
         if (annotated := image.get("annotated_category_ids")) is not None:
             sample["unannotated"] = [v for k, v in labels.items() if k not in annotated]
-        if "patient" in image:
-            sample["patient"] = image["patient"]
+        for key in ("patient", "mpp"):
+            if key in image:
+                sample[key] = image[key]
         return sample
 
     def _labels(self) -> dict[int, int]:

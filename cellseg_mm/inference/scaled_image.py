@@ -12,7 +12,7 @@ from torch import Tensor
 from cellseg_mm.errors import UserError
 from cellseg_mm.readers.image_reader import ImageReader
 from cellseg_mm.readers.pixel_values import Pixels
-from cellseg_mm.readers.scale import LARGEST, SMALLEST, Scale
+from cellseg_mm.readers.scale import LARGEST, SAME, SMALLEST, Scale
 from cellseg_mm.readers.segment_grid import SegmentGrid
 
 _BLOCK = 512
@@ -20,9 +20,6 @@ _BLOCK = 512
 
 _MAX_SOURCE = 2048
 """Side of the source of a block, pixels; blocks of thumbnails are smaller to keep to it."""
-
-SAME = 0.02
-"""Scales that differ by less are one: resampling would blur more than it mends."""
 
 
 class ScaledImage:

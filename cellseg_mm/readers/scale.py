@@ -20,6 +20,9 @@ What lies outside is no scale of a microscope, but the 72, 96, 300 or 1,200 dpi 
 print, or an unset field; it counts as unknown.
 """
 
+SAME = 0.02
+"""Scales that differ by less are one: resampling would blur more than it mends."""
+
 MICROMETRES: Mapping[str, float] = {
     **{"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "pm": 1e-6, "inch": 25_400, "in": 25_400},
     **dict.fromkeys(["µm", "μm", "um", "micron", "microns", "micrometer", "\\u00B5m"], 1.0),

@@ -63,6 +63,7 @@ _KEYS = {
 
 _FOR_TRAINING = {"init_cfg", "pretrained", "checkpoint", "checkpoint_path", "url"}
 _STOCK_HEADS = {ours: stock for stock, ours in PARTIAL_LABEL_HEADS.items()}
+_KEEP_SIZE = {"type": "Resize", "scale_factor": 1.0, "keep_ratio": True}
 _LARGEST_MODEL_FILE = 1 << 20
 _LARGEST_WEIGHTS = 4 << 30
 """Bytes; ten times those of the largest network here."""
@@ -274,15 +275,19 @@ def bundle_of(checkpoint: Path, config: Config) -> ModelBundle:
     meta = content.get("meta") or {}
     classes = (meta.get("dataset_meta") or {}).get("classes") or config.metainfo.classes
     model = without_training(config.model.to_dict())
+    pipeline, scale = list(config.test_dataloader.dataset.pipeline), None
+    for n, step in enumerate(pipeline):
+        if step["type"] == "ResizeToMpp":  # what the user of a bundle does to every image
+            scale, pipeline[n] = step["mpp"], ConfigDict(_KEEP_SIZE)
     return ModelBundle(
         name=checkpoint.stem,
         folder=checkpoint.parent,
         weights=checkpoint,
         classes=tuple(map(str, classes)),
         model=ConfigDict(model),
-        test_pipeline=list(config.test_dataloader.dataset.pipeline),
+        test_pipeline=pipeline,
         sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-        mpp=config.get("mpp"),
+        mpp=scale or config.get("mpp"),
     )
 
 

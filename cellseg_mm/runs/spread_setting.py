@@ -1,15 +1,16 @@
-"""Three settings that a config holds in several places, changed in all of them."""
+"""Four settings that a config holds in several places, changed in all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.readers.scale import LARGEST, SMALLEST
 
-SPREAD = ("data_root", "max_epochs", "metainfo.classes", "metainfo.palette")
+SPREAD = ("data_root", "max_epochs", "mpp", "metainfo.classes", "metainfo.palette")
 
 
 def spread_setting(config: Config, key: str, value: Any) -> Any:
@@ -21,6 +22,7 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
     - ``data_root``: data sets and annotation files, as the start of a path. With several folders,
       training has the images of all; validation and test images are those of the first.
     - ``max_epochs``: the training loop, ``end`` and ``T_max`` of the schedule.
+    - ``mpp``: a step ``ResizeToMpp`` in the pipelines of all data sets.
     - ``metainfo.classes``, ``metainfo.palette``: data sets; ``num_classes`` follows the classes.
 
     Args:
@@ -54,6 +56,17 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
             for name in ("max_epochs", "end", "T_max"):
                 if node.get("by_epoch", True) and node.get(name) == config.max_epochs:
                     node[name] = value
+    elif key == "mpp":
+        if value is not None and not (
+            isinstance(value, int | float) and SMALLEST <= value <= LARGEST
+        ):
+            raise UserError(
+                f"--cfg-options mpp={value}: give µm per pixel from {SMALLEST} to {LARGEST}, or "
+                "None."
+            )
+        for node in mappings([config[part] for part in _data_parts(config)]):
+            if isinstance(node.get("pipeline"), list):
+                node["pipeline"] = _at_scale(node["pipeline"], value)
     else:
         name = key.removeprefix("metainfo.")
         old = config.metainfo.get(name)
@@ -87,6 +100,27 @@ def _moved(node: Any, old: str, new: str) -> Any:
     if isinstance(node, str) and f"{node}/".startswith(f"{old}/"):
         return new + node[len(old) + 1 :]
     return node
+
+
+def _at_scale(pipeline: Sequence[ConfigDict], mpp: float | None) -> list[ConfigDict]:
+    """A pipeline whose images are resized to a number of µm per pixel once they are loaded."""
+    scaling = ConfigDict(type="ResizeToMpp", mpp=mpp)
+    if mpp is None:
+        return [scaling if step["type"] == "ResizeToMpp" else step for step in pipeline]
+    steps = [
+        step
+        for step in pipeline
+        if step["type"] != "ResizeToMpp"
+        and not (step["type"] == "Resize" and step.get("scale_factor") == 1.0)
+    ]
+    resizing = [step["type"] for step in steps if "Resize" in step["type"]]
+    if resizing:
+        raise UserError(
+            f"--cfg-options mpp={mpp}: a pipeline of the config already resizes images, by "
+            f"{resizing[0]}; take a config that keeps their size."
+        )
+    place = 1 + max(n for n, step in enumerate(steps) if step["type"].startswith("Load"))
+    return [*steps[:place], scaling, *steps[place:]]
 
 
 def mappings(node: Any) -> Iterator[MutableMapping[str, Any]]:

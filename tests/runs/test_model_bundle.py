@@ -194,3 +194,14 @@ def test_a_card_of_other_classes_is_refused(
     with pytest.raises(UserError, match="'square', but the model's classes are round"):
         publish_model(find_model(work_dir / "best.pth"), other, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_scale_of_a_training_is_the_model_s(work_dir: Path, tmp_path: Path) -> None:
+    """The step that brought images to it is left to who uses the model."""
+    config = load_config(str(CONFIG), None, ["mpp=0.5"])
+    config.dump(tmp_path / "config.py")
+    (tmp_path / "best.pth").hardlink_to(work_dir / "best.pth")
+    bundle = find_model(tmp_path / "best.pth")
+    plain = find_model(work_dir / "best.pth")
+    assert (bundle.mpp, plain.mpp) == (0.5, None)
+    assert bundle.test_pipeline == plain.test_pipeline

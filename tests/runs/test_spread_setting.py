@@ -1,4 +1,4 @@
-"""data_root, max_epochs and classes on the command line, and what they leave alone."""
+"""data_root, max_epochs, mpp and classes on the command line, and what they leave alone."""
 
 from __future__ import annotations
 
@@ -169,3 +169,61 @@ def test_several_folders_train_together(repository: Path) -> None:
     assert all(list(part.metainfo.classes) == ["a", "b"] for part in together.datasets)
     assert config.val_dataloader.dataset.data_root == config.data_root == "first/"
     assert config.val_evaluator.ann_file == "first/annotations/val.json"
+
+
+def steps(config: Config, part: str) -> list[str]:
+    return [step["type"] for step in config[f"{part}_dataloader"].dataset.pipeline]
+
+
+DENSE = str(CONFIGS / "mask-rcnn_efficientnet-lite0_fpn_dense-cell.py")
+
+
+def test_mpp_reaches_every_pipeline(path: str) -> None:
+    dense = load_config(DENSE, None, ["data_root=[a,b]", "mpp=0.25"])
+    for dataset in dense.train_dataloader.dataset.datasets:
+        kinds = [step["type"] for step in dataset.pipeline]
+        assert kinds[:4] == ["LoadImageFromFile", "LoadCellLabels", "ResizeToMpp", "CellCrop"]
+        assert dataset.pipeline[2] == {"type": "ResizeToMpp", "mpp": 0.25}
+    scored = ["LoadImageFromFile", "ResizeToMpp", "PackDetInputs"]
+    assert steps(dense, "val") == steps(dense, "test") == scored
+    # In the reference recipe it stands where images keep their size.
+    reference = load_config(path, None, ["mpp=0.25"])
+    loaded = ["LoadImageFromFile", "LoadCellLabels", "ResizeToMpp", "RandomFlip", "PackDetInputs"]
+    assert steps(reference, "train") == loaded
+    assert reference.mpp == dense.mpp == 0.25
+
+
+def test_mpp_of_a_dumped_config_can_be_changed_and_switched_off(tmp_path: Path) -> None:
+    dumped = str(tmp_path / "dumped.py")
+    load_config(DENSE, None, ["mpp=0.25"]).dump(dumped)
+    again = load_config(dumped, None, ["mpp=0.5"])
+    assert again.train_dataloader.dataset.pipeline[2] == {"type": "ResizeToMpp", "mpp": 0.5}
+    off = load_config(dumped, None, ["mpp=None"])
+    assert [s["mpp"] for s in off.test_dataloader.dataset.pipeline if "mpp" in s] == [None]
+
+
+def test_without_mpp_no_pipeline_is_changed() -> None:
+    plain = Config.fromfile(DENSE)
+    for options in (None, ["mpp=None"]):
+        config = load_config(DENSE, None, options)
+        for part in PARTS:
+            key = f"{part}_dataloader"
+            assert config[key].dataset.pipeline == plain[key].dataset.pipeline
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "40x", "60", "[1,2]"])
+def test_an_mpp_that_is_none(value: str) -> None:
+    with pytest.raises(ValueError, match=r"give µm per pixel from 0\.05 to 5\.0, or None"):
+        load_config(DENSE, None, [f"mpp={value}"])
+
+
+def test_a_config_that_resizes_by_itself_refuses_mpp(path: str, tmp_path: Path) -> None:
+    leaf = tmp_path / "leaf.py"
+    leaf.write_text(f"""
+_base_ = ["{path}"]
+fit = dict(type="Resize", scale=(1333, 800), keep_ratio=True)
+test_pipeline = [dict(type="LoadImageFromFile"), fit, dict(type="PackDetInputs")]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+""")
+    with pytest.raises(ValueError, match="already resizes images, by Resize"):
+        load_config(str(leaf), None, ["mpp=0.25"])

@@ -1,6 +1,7 @@
 # Cells in the prepared layout (data_prep/prepare.py), at their original size.
 dataset_type = "CellDataset"
 data_root = "data/cell/"
+mpp = None  # µm per pixel that the network sees; None: images stay as they are
 metainfo = dict(classes=("epithelial", "lymphocyte", "neutrophil", "macrophage"))
 
 # How every training pipeline begins; the recipes hold the rest.
