@@ -115,7 +115,7 @@ def test_the_whole_way(
     audit = json.loads(Path("data/mine/audit.json").read_text())
     parts = audit["split"]["parts"]
     assert (parts["train"]["images"], parts["val"]["images"]) == (8, 2)
-    assert Path("data/mine/audit.md").is_file()
+    assert Path("data/mine/audit.html").is_file()
     names = next(word for word in train if word.startswith("metainfo.classes="))
     assert names.partition("=")[2].split(",") == audit["classes"]
 

@@ -184,6 +184,7 @@ class _Writer:
                 label_map = paint(masks, numbers[name])
                 repeated += repeated_cells(masks, numbers[name], label_map)
                 yield label_map
+                del label_map  # before the next one is painted
             else:
                 yield None
 

@@ -67,7 +67,9 @@ def write_class_masks(
             a class without a pixel.
         compact: Compressed 32-bit ids in place of the task's float64, for large images.
     """
-    for number, label_map in enumerate(label_maps, start=1):
+    number = 0
+    for label_map in label_maps:  # enumerate would keep each until the next one is there
+        number += 1
         if label_map is None or not label_map.any():
             continue
         tifffile.imwrite(
