@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from cellseg_mm.errors import MissingFileError, UserError
 from cellseg_mm.serve.guard import Guard
@@ -122,10 +123,19 @@ def _without_paths(request: Request, sentence: str) -> str:
     return sentence.replace(f"{job.folder}/", "")
 
 
+class _PageFiles(StaticFiles):
+    """The page's files; a browser asks whether they are still the same."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 ROUTES = [
     Route("/", _page, methods=["GET"]),
     Route("/openapi.json", _document, methods=["GET"]),
     *JOB_ROUTES,
     *VIEW_ROUTES,
-    Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+    Mount("/static", _PageFiles(directory=STATIC)),
 ]

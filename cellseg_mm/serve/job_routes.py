@@ -10,7 +10,7 @@ from starlette.routing import Route
 from cellseg_mm.readers.scale import LARGEST, SMALLEST
 from cellseg_mm.serve.job import Job, plain_name
 from cellseg_mm.serve.job_description import describe
-from cellseg_mm.serve.new_job import job_of_job, job_of_truth, job_of_upload, truth_name
+from cellseg_mm.serve.new_job import Asked, job_of_job, job_of_truth, job_of_upload, truth_name
 from cellseg_mm.serve.request_values import number
 from cellseg_mm.serve.services import Services
 
@@ -21,21 +21,18 @@ async def _models(request: Request) -> Response:
 
 async def _segment(request: Request) -> Response:
     services = _services(request)
-    model = services.models.find(request.query_params.get("model")).name
-    name = plain_name(request.query_params.get("name"))
-    mpp, least = number(request, "mpp", SMALLEST, LARGEST), number(request, "min_score", 0.001, 1)
+    name, asked = plain_name(request.query_params.get("name")), _asked(request)
     with services.queue.room():
-        job = await job_of_upload(request, services, name, mpp, least, model)
+        job = await job_of_upload(request, services, name, asked)
         return _queued(services, job)
 
 
 async def _segment_again(request: Request) -> Response:
     services = _services(request)
     other = services.store.get(request.path_params["job"])
-    model = services.models.find(request.query_params.get("model")).name
-    mpp, least = number(request, "mpp", SMALLEST, LARGEST), number(request, "min_score", 0.001, 1)
+    asked = _asked(request)
     with services.queue.room():
-        job = await run_sync(job_of_job, services, other, model, mpp, least)
+        job = await run_sync(job_of_job, services, other, asked)
         return _queued(services, job)
 
 
@@ -72,6 +69,14 @@ async def _delete(request: Request) -> Response:
         services.cells.forget(job)
         await run_sync(services.store.remove, job)
     return Response(status_code=204)
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(
+        _services(request).models.find(request.query_params.get("model")).name,
+        number(request, "mpp", SMALLEST, LARGEST),
+        number(request, "min_score", 0.001, 1),
+    )
 
 
 def _queued(services: Services, job: Job) -> Response:

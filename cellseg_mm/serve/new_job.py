@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
@@ -29,14 +30,21 @@ _MAX_TRUTH_MEGABYTES = 200.0
 """A truth is read as a whole, which takes ten times its size."""
 
 
-async def job_of_upload(
-    request: Request,
-    services: Services,
-    name: str,
-    mpp: float | None,
-    least_score: float | None,
-    model: str,
-) -> Job:
+class Asked(NamedTuple):
+    """What is asked of an image.
+
+    Attributes:
+        model: Name of the model.
+        mpp: µm per pixel; None = what the file says.
+        least_score: Of a cell; None = the model's, by class.
+    """
+
+    model: str
+    mpp: float | None
+    least_score: float | None
+
+
+async def job_of_upload(request: Request, services: Services, name: str, asked: Asked) -> Job:
     """Receive an image and make a job of it.
 
     Raises:
@@ -54,10 +62,10 @@ async def job_of_upload(
             name,
             digest,
             source,
-            model=model,
-            mpp=mpp,
-            least_score=least_score,
-            classes=services.models.classes(model),
+            model=asked.model,
+            mpp=asked.mpp,
+            least_score=asked.least_score,
+            classes=services.models.classes(asked.model),
         )
         await run_sync(_check, job, options.max_megapixels)
         job.save()
@@ -65,10 +73,8 @@ async def job_of_upload(
     return job
 
 
-def job_of_job(
-    services: Services, other: Job, model: str, mpp: float | None, least_score: float | None
-) -> Job:
-    """A job for another model on the same image."""
+def job_of_job(services: Services, other: Job, asked: Asked) -> Job:
+    """A job on the image of another one, of the same µm per pixel if no other is asked for."""
     job_id = new_id()
     target = services.store.folder / job_id
     with whole_folder(target) as folder:
@@ -78,10 +84,10 @@ def job_of_job(
             other.name,
             other.image,
             _same_image(other, folder),
-            model=model,
-            mpp=other.mpp if mpp is None else mpp,
-            least_score=least_score,
-            classes=services.models.classes(model),
+            model=asked.model,
+            mpp=other.mpp if asked.mpp is None else asked.mpp,
+            least_score=asked.least_score,
+            classes=services.models.classes(asked.model),
         )
         _check(job, services.options.max_megapixels)
         job.save()
