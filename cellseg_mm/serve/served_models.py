@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.inference.cell_segmenter import CellSegmenter
 from cellseg_mm.runs.model_bundle import ModelBundle, find_model, known_models
 from cellseg_mm.serve.request_error import RequestError
 from cellseg_mm.structures.palette import class_colour
+
+if TYPE_CHECKING:
+    from cellseg_mm.inference.cell_segmenter import CellSegmenter
 
 _LOADED = 2
 """Models that stay in memory."""
@@ -38,7 +40,8 @@ class ServedModels:
         if not bundles:
             raise UserError("No model is installed: name one with --model.")
         self.default = next(iter(self._bundles))
-        self._load = lru_cache(_LOADED)(lambda name: CellSegmenter(self._bundles[name], device))
+        self._device = device
+        self._load = lru_cache(_LOADED)(self._loaded)
 
     def find(self, name: str | None) -> ModelBundle:
         """The model of a name; the default without one.
@@ -59,6 +62,12 @@ class ServedModels:
             UserError: It cannot be loaded.
         """
         return self._load(name)
+
+    def _loaded(self, name: str) -> CellSegmenter:
+        # Half of the start is this import: the page is there before, and the worker goes on.
+        from cellseg_mm.inference.cell_segmenter import CellSegmenter
+
+        return CellSegmenter(self._bundles[name], self._device)
 
     def classes(self, name: str) -> list[dict[str, Any]]:
         """The classes of a model, as a job has them before its cells are counted."""
