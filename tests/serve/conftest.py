@@ -36,12 +36,14 @@ def png(seed: int = 0, height: int = 96, width: int = 80) -> bytes:
     return file.getvalue()
 
 
-def wait_for(client: Any, job: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+def wait_for(
+    client: Any, job: dict[str, Any], seconds: float = 120, pause: float = 0.02
+) -> dict[str, Any]:
     """The job once it is over."""
     limit = time.monotonic() + seconds
     while job["state"] in ("queued", "running"):
         assert time.monotonic() < limit, job
-        time.sleep(0.02)
+        time.sleep(pause)
         job = client.get(f"/jobs/{job['id']}").json()
     return job
 

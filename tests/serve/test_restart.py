@@ -77,7 +77,7 @@ def test_twenty_clients_and_a_killed_server(begin: Begin, tmp_path: Path) -> Non
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         sent = list(pool.map(upload, range(CLIENTS)))
-    wait_for(client, sent[0])
+    wait_for(client, sent[0], 300)
     process.send_signal(signal.SIGKILL)
     process.wait()
     states = Counter()
@@ -88,7 +88,7 @@ def test_twenty_clients_and_a_killed_server(begin: Begin, tmp_path: Path) -> Non
         assert found["name"] == job["name"]
     assert states["done"] >= 1
     with ThreadPoolExecutor(CLIENTS) as pool:
-        done = list(pool.map(lambda job: wait_for(client, job), sent))
+        done = list(pool.map(lambda job: wait_for(client, job, 900, 0.5), sent))
     assert [job["state"] for job in done] == ["done"] * CLIENTS
     assert [job["id"] for job in client.get("/jobs").json()][::-1] != []
     assert len(client.get("/jobs").json()) == CLIENTS
