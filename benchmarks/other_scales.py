@@ -29,7 +29,7 @@ WINDOWS = {
 
 
 def found_again(
-    segmenter: CellSegmenter, image: Image.Image, window: str, least: float
+    segmenter: CellSegmenter, image: Image.Image, window: str, least: float | None
 ) -> list[str]:
     """Number of cells; at half and at double the size, by how much it differs, and the share found.
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("model", help="as of CellSegmenter")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--window", nargs="+", choices=WINDOWS, default=["lanczos"])
-    parser.add_argument("--min-score", type=float, default=0.5)
+    parser.add_argument("--min-score", type=float, help="default: the model's own")
     args = parser.parse_args()
     torch.set_num_threads(1)
     segmenter = CellSegmenter(args.model, "cpu")
