@@ -47,7 +47,12 @@ def begin(bundle: ModelBundle, tmp_path: Path, repository: Path) -> Iterator[Beg
         told = process.stdout.readline()
         assert told.startswith("http://"), process.stderr and process.stderr.read()
         client = httpx2.Client(
-            base_url=told.split()[0].partition("?")[0], headers=OURS, timeout=120, trust_env=False
+            base_url=told.split()[0].partition("?")[0],
+            headers=OURS,
+            timeout=120,
+            trust_env=False,
+            # A server may close a connection that rests, just when it is used again.
+            limits=httpx2.Limits(max_keepalive_connections=0),
         )
         limit = time.monotonic() + 120
         while time.monotonic() < limit:
