@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cellseg_mm.errors import MissingFileError, UserError
@@ -16,6 +17,9 @@ _KEYS: dict[str, dict[str, type]] = {
     "annotations": {"image_id": int, "category_id": int},
 }
 """What the records of each part have at least."""
+
+_CELL = {"id": int, "segmentation": dict, "bbox": list, "area": int}
+"""What a cell of a file has besides, as prepare.py writes it: other tools leave some of it out."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
             f"The annotation file {path} does not exist: write it with "
             "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
-    _check(data, str(path))
+    _check(data, str(path), _CELL)
     return data
 
 
@@ -120,11 +124,12 @@ def read_annotations(path: Path | str) -> Annotations:
     return index_annotations(read_coco_file(path), str(path))
 
 
-def _check(data: Any, source: str) -> None:
+def _check(data: Any, source: str, of_cells: Mapping[str, type] = MappingProxyType({})) -> None:
     """Refuse what is no COCO file, and records of another form than ours."""
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
-    for part, keys in _KEYS.items():
+    for part, needed in _KEYS.items():
+        keys = needed | of_cells if part == "annotations" else needed
         records = data[part]
         if not isinstance(records, list):
             raise UserError(f"{part} of {source} is a {type(records).__name__}, not a list.")
