@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from cellseg_mm.errors import MissingFileError, UserError
@@ -124,12 +123,12 @@ def read_annotations(path: Path | str) -> Annotations:
     return index_annotations(read_coco_file(path), str(path))
 
 
-def _check(data: Any, source: str, of_cells: Mapping[str, type] = MappingProxyType({})) -> None:
+def _check(data: Any, source: str, of_cells: Mapping[str, type] | None = None) -> None:
     """Refuse what is no COCO file, and records of another form than ours."""
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise UserError(f"{source} is not a COCO file with images, annotations and categories.")
     for part, needed in _KEYS.items():
-        keys = needed | of_cells if part == "annotations" else needed
+        keys = {**needed, **(of_cells or {})} if part == "annotations" else needed
         records = data[part]
         if not isinstance(records, list):
             raise UserError(f"{part} of {source} is a {type(records).__name__}, not a list.")
