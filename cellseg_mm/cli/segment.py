@@ -95,6 +95,17 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="processes that share the cores, an image each at a time (default: 1)",
     )
+    processes.add_argument(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        help="let a Ray cluster do it, an image each GPU at a time; auto: the one of this machine",
+    )
+    add(
+        "--cores-per-worker",
+        type=int,
+        metavar="N",
+        help="with --ray: cores for an image at a time, where there is no GPU (default: 1)",
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -111,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error(f"--min-score {args.min_score} must be at most 1")
     if args.workers < 1:
         args.parser.error(f"--workers {args.workers} must be at least 1")
+    if args.cores_per_worker is not None and (args.ray is None or args.cores_per_worker < 1):
+        args.parser.error("--cores-per-worker must be at least 1, and needs --ray")
     with exit_with_a_sentence("finished images are whole; --resume goes on with the others."):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.inference.batch.batch_options import BatchOptions
@@ -144,9 +157,12 @@ def _executor(args: argparse.Namespace, bundle: ModelBundle) -> Executor:
     from cellseg_mm.inference.batch.executor import InProcess
     from cellseg_mm.inference.cell_segmenter import CellSegmenter
     from cellseg_mm.inference.executors.local_processes import LocalProcesses
+    from cellseg_mm.inference.executors.ray_actors import RayActors
     from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
 
     model = WorkerModel(args.model, bundle.sha256, args.device)
+    if args.ray is not None:
+        return RayActors(model, args.ray, args.cores_per_worker or 1)
     if args.workers > 1:
         return LocalProcesses(model, args.workers)
     return InProcess(lambda: CellSegmenter(bundle, args.device))
