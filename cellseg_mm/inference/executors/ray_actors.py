@@ -25,7 +25,9 @@ from cellseg_mm.inference.results.run_record import package_versions
 _TICK = 0.05  # seconds; asleep, the process hears signals, which it may not while Ray waits
 _COUNT_AGAIN = 1.0  # seconds until the cluster is looked at again
 _PAUSE = 60.0  # seconds until a worker is asked for again when one could not start
+_SILENCE = 60.0  # seconds without a worker until that is said
 _PATIENCE = 10.0  # seconds that killed workers have to be gone
+_LEFT = "its machine has left the cluster"
 
 
 class RayActors:
@@ -149,7 +151,7 @@ class _Crew:
         self._ray = import_ray()
         self._queue = queue
         self._members: dict[Any, _Member] = {}  # by the answer that each still owes
-        self._hire_after = 0.0
+        self._hire_after, self._tell_after = 0.0, time.monotonic() + _SILENCE
         self._orders = self._ray.put(orders)
         device, gpus = orders.model.device, self._ray.cluster_resources().get("GPU", 0)
         on_gpus = device.startswith("cuda") or (device == "auto" and gpus > 0)
@@ -164,7 +166,7 @@ class _Crew:
             self._hire()
             answers = self._answers()
             if not answers:
-                time.sleep(_TICK)
+                self._wait()
             for answer in answers:
                 member = self._members.pop(answer)
                 outcome = self._hear(member, answer)
@@ -180,6 +182,15 @@ class _Crew:
             for answer in self._answers():
                 del self._members[answer]
             time.sleep(_TICK)
+
+    def _wait(self) -> None:
+        if self._busy or time.monotonic() < self._tell_after:
+            time.sleep(_TICK)
+            return
+        resource, need = self._unit
+        has = self._ray.cluster_resources().get(resource, 0)
+        _tell(f"Still waiting for a worker: it needs {need} {resource}, the cluster has {has:.0f}.")
+        self._tell_after = time.monotonic() + _SILENCE
 
     @property
     def _busy(self) -> int:
@@ -205,7 +216,11 @@ class _Crew:
             self._members[member.actor.start.remote(self._orders)] = member
 
     def _hear(self, member: _Member, answer: Any) -> ImageOutcome | None:
-        """Take an answer, and hand out the next image."""
+        """Take an answer, and hand out the next image.
+
+        Raises:
+            UserError: A worker cannot start, and no other has.
+        """
         try:
             said = self._ray.get(answer)
         except self._ray.exceptions.RayError as error:
@@ -215,9 +230,10 @@ class _Crew:
             outcome = said
         elif said is None:
             self._queue.started()
+        elif self._busy:
+            return self._pause(said)
         else:
-            self._miss(said, UserError(said))
-            return None
+            raise UserError(said)
         member.turn = self._queue.take()
         if member.turn is None:
             self._ray.kill(member.actor)  # what it holds is free for others
@@ -231,22 +247,17 @@ class _Crew:
         if member.turn is not None:
             _tell(f"A worker was lost at {member.turn.image.path}, since {why}.")
             return self._queue.lose(member.turn.image, why)
-        self._miss(f"A worker was lost at its start, since {why}.")
+        if why == _LEFT:
+            return None  # the next one is asked for, or waited for
+        if self._busy:
+            return self._pause(f"A worker was lost at its start, since {why}.")
+        self._queue.fail_start(why)
         return None
 
-    def _miss(self, sentence: str, error: UserError | None = None) -> None:
-        """Do without a worker that could not start, if there are others.
-
-        Raises:
-            UserError: There are none.
-        """
-        if self._busy:
-            _tell(f"{sentence} The others go on.")
-            self._hire_after = time.monotonic() + _PAUSE
-        elif error is not None:
-            raise error
-        else:
-            self._queue.fail_start(sentence)
+    def _pause(self, sentence: str) -> None:
+        """Do without a worker that could not start, for a while: others can."""
+        _tell(f"{sentence} The others go on.")
+        self._hire_after = time.monotonic() + _PAUSE
 
 
 def _why(error: Exception) -> str:
@@ -255,12 +266,12 @@ def _why(error: Exception) -> str:
     if cause is not None:
         return f"{type(cause).__name__}: {cause}"
     text = str(error)
+    if "node has died" in text:
+        return _LEFT
     if "ModuleNotFoundError" in text:
         return "cellseg-mm is not installed on its machine"
-    if type(error).__name__ == "OutOfMemoryError" or "OOM" in text:
+    if type(error).__name__ == "OutOfMemoryError":
         return "its machine was short of memory"
-    if "node has died" in text or "node died" in text.lower():
-        return "its machine has left the cluster"
     return "its process has died, as when memory is short"
 
 

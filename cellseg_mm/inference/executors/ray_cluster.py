@@ -71,6 +71,8 @@ def _check_address(address: str) -> None:
             f"--ray {address} is no address of a cluster: give HOST:PORT as of "
             "`ray start --address`, or auto."
         )
+    if host in ("localhost", "127.0.0.1", "::1"):
+        host = import_ray().util.get_node_ip_address()  # as Ray takes it
     try:
         socket.create_connection((host, int(port)), _TIMEOUT).close()
     except (OSError, OverflowError) as error:

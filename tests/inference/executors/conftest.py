@@ -76,7 +76,7 @@ def contents(out: Path) -> dict[str, Any]:
 
 def writer_of(out: Path, processes: Callable[[], Sequence[psutil.Process]]) -> psutil.Process:
     """Wait until one of the processes is in the middle of an image."""
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while time.monotonic() < limit:
         for process in processes():
             try:
