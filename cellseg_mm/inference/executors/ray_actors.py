@@ -61,7 +61,9 @@ class RayActors:
         with connected(self._address), _mark(task.out) as mark:
             seen = (mark, images[0].path)
             orders = Orders(self._model, task, Path.cwd(), seen, self._cores, package_versions())
-            crew = _Crew(orders, ImageQueue(images))
+            # The largest files first: one that is begun last would keep the cluster waiting.
+            queue = ImageQueue(sorted(images, key=_size, reverse=True))
+            crew = _Crew(orders, queue)
             try:
                 yield from crew.work()
             finally:
@@ -184,8 +186,10 @@ class _Crew:
             time.sleep(_TICK)
 
     def _wait(self) -> None:
-        if self._busy or time.monotonic() < self._tell_after:
-            time.sleep(_TICK)
+        time.sleep(_TICK)
+        if self._busy:
+            self._tell_after = time.monotonic() + _SILENCE
+        if time.monotonic() < self._tell_after:
             return
         resource, need = self._unit
         has = self._ray.cluster_resources().get(resource, 0)
@@ -273,6 +277,10 @@ def _why(error: Exception) -> str:
     if type(error).__name__ == "OutOfMemoryError":
         return "its machine was short of memory"
     return "its process has died, as when memory is short"
+
+
+def _size(image: NamedImage) -> int:
+    return image.path.stat().st_size
 
 
 @contextmanager
