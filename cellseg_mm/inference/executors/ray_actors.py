@@ -235,7 +235,8 @@ class _Crew:
         elif said is None:
             self._queue.started()
         elif self._busy:
-            return self._pause(said)
+            self._pause(said)
+            return None
         else:
             raise UserError(said)
         member.turn = self._queue.take()
@@ -254,8 +255,9 @@ class _Crew:
         if why == _LEFT:
             return None  # the next one is asked for, or waited for
         if self._busy:
-            return self._pause(f"A worker was lost at its start, since {why}.")
-        self._queue.fail_start(why)
+            self._pause(f"A worker was lost at its start, since {why}.")
+        else:
+            self._queue.fail_start(why)
         return None
 
     def _pause(self, sentence: str) -> None:
