@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ def cluster(repository: Path) -> Iterator[Any]:
     """Two nodes of one core each, beside that of the command, on the loopback interface."""
     from ray.cluster_utils import Cluster
 
+    before = signal.getsignal(signal.SIGTERM)  # nodes put in their own
     with pytest.MonkeyPatch.context() as patch:  # for the nodes and what they start
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # 15 would starve beside other tests
@@ -52,6 +52,7 @@ def cluster(repository: Path) -> Iterator[Any]:
             pytest.skip(f"Ray cannot start here: {type(error).__name__}: {error}")
         yield nodes
         nodes.shutdown()
+    signal.signal(signal.SIGTERM, before)
 
 
 class Watch:
@@ -104,70 +105,62 @@ def _is_worker(process: psutil.Process, raylet: int | None) -> bool:
         return False
 
 
+@pytest.fixture
+def command(
+    cluster: Any, bundle: ModelBundle, ten_images: Path, tmp_path: Path, repository: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """``cellseg segment --ray``, begun."""
+    arguments = arguments_of(bundle, ten_images, tmp_path, "--ray", cluster.address)
+    with subprocess.Popen(
+        [sys.executable, "-m", "cellseg_mm", *arguments],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
 def test_lost_workers_and_machines_cost_nothing_and_one_that_joins_goes_on(
-    cluster: Any,
-    ten_images: Path,
-    alone: dict[str, Any],
-    segment: Callable[..., int],
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    cluster: Any, command: subprocess.Popen[str], alone: dict[str, Any], tmp_path: Path
 ) -> None:
     first, second = cluster.worker_nodes
-
-    def lose_and_join() -> None:
-        try:
-            writer_of(tmp_path, lambda: workers(first)).kill()
-            third = cluster.add_node(**NODE)
-            writer_of(tmp_path, lambda: workers(second))
-            kill(second)
-            kill(first)
-            writer_of(tmp_path, lambda: workers(third))
-        except BaseException:
-            os.kill(os.getpid(), signal.SIGINT)  # or the command would wait for machines
-            raise
-
-    with ThreadPoolExecutor() as pool, Watch(tmp_path) as watch:
-        exchange = pool.submit(lose_and_join)
-        code = segment(ten_images, tmp_path, "--ray", cluster.address)
-        exchange.result()
-    assert code == 1
-    said = capfd.readouterr()
+    with Watch(tmp_path) as watch:
+        writer_of(tmp_path, lambda: workers(first)).kill()
+        writer_of(tmp_path, lambda: workers(second))
+        kill(second)
+        kill(first)
+        third = cluster.add_node(**NODE)
+        writer_of(tmp_path, lambda: workers(third))
+        out, err = command.communicate(timeout=300)
+    assert command.returncode == 1, err
     assert contents(tmp_path) == alone
     assert len(watch.seen) == len(NAMES) - 1
     assert watch.twice == []
-    lines = (said.out + said.err).splitlines()
+    lines = (out + err).splitlines()
     for name in NAMES:
         assert sum(f"{name}: " in line for line in lines) == 1
     assert sum("10 of 10" in line for line in lines) == 1
-    assert said.err.count("A worker was lost at ") >= 2
-    assert "since its machine has left the cluster" in said.err
-    assert "Traceback" not in said.err
+    assert err.count("A worker was lost at ") >= 2
+    assert "since its machine has left the cluster" in err
+    assert "Traceback" not in err
 
 
 def test_workers_end_with_the_command_and_another_one_goes_on(
-    cluster: Any,
-    bundle: ModelBundle,
+    command: subprocess.Popen[str],
     ten_images: Path,
     alone: dict[str, Any],
     segment: Callable[..., int],
     tmp_path: Path,
-    repository: Path,
 ) -> None:
-    arguments = arguments_of(bundle, ten_images, tmp_path, "--ray", cluster.address)
     with Watch(tmp_path) as watch:
-        driver = subprocess.Popen(
-            [sys.executable, "-m", "cellseg_mm", *arguments],
-            env={**os.environ, "PYTHONPATH": str(repository)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         writer_of(tmp_path, workers)
-        driver.send_signal(signal.SIGTERM)
-        _, said = driver.communicate(timeout=60)
-        assert driver.returncode == 143
-        assert said.splitlines()[-1].startswith("Terminated: finished images are whole")
-        assert "Traceback" not in said
+        command.send_signal(signal.SIGTERM)
+        _, err = command.communicate(timeout=60)
+        assert command.returncode == 143
+        assert err.splitlines()[-1].startswith("Terminated: finished images are whole")
+        assert "Traceback" not in err
         assert psutil.wait_procs(workers(), timeout=10)[1] == []
         assert list(tmp_path.glob(".*")) == []
         assert segment(ten_images, tmp_path, "--resume") == 1  # without the cluster
