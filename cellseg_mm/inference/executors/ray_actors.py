@@ -278,7 +278,7 @@ def _why(error: Exception) -> str:
         return "cellseg-mm is not installed on its machine"
     if type(error).__name__ == "OutOfMemoryError":
         return "its machine was short of memory"
-    return "its process has died, as when memory is short"
+    return "its process has died, as when memory is short or its machine is lost"
 
 
 def _size(image: NamedImage) -> int:

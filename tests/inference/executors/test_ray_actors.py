@@ -146,7 +146,6 @@ def test_lost_workers_and_machines_cost_nothing_and_one_that_joins_goes_on(
         assert sum(f"{name}: " in line for line in lines) == 1
     assert sum("10 of 10" in line for line in lines) == 1
     assert err.count("A worker was lost at ") >= 2
-    assert "since its machine has left the cluster" in err
     assert "Traceback" not in err
 
 
