@@ -46,7 +46,7 @@ def ann_file(tmp_path: Path) -> Path:
     # A category that the dataset does not have.
     annotations.append({"image_id": 2, "category_id": 6, "segmentation": rle((10, 10, 5, 5))})
     for number, annotation in enumerate(annotations, start=1):
-        annotation["id"] = number
+        annotation |= {"id": number, "bbox": [0, 0, 1, 1], "area": 1}  # not looked at
     data = {
         "images": [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in CELLS],
         "annotations": annotations,
