@@ -187,17 +187,21 @@ def measure_moving(tab: Chromium, address: str, job: str) -> None:
     print(f"most CPU time of one task of the page: {longest_task(tab):.0f} ms", flush=True)
 
 
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("image", nargs="?", type=Path, help="default: a synthetic one")
     parser.add_argument("--cells", type=int, default=100_000, metavar="N")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     if binary is None:
-        parser.error("Chromium is not on the PATH: install it.")
+        sys.exit("Chromium is not on the PATH: install it.")
     with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as address:
         folder = Path(name)
         image = args.image

@@ -12,7 +12,8 @@ from mmengine.config import Config
 from cellseg_mm.runs.evaluation import choose_evaluation, write_metrics
 
 IMAGE = {"id": 1, "file_name": "1.png", "height": 4, "width": 4}
-CELL = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}
+CELL = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1}
+CELL["segmentation"] = {"size": [4, 4], "counts": "01?"}
 
 
 def config_of(folder: Path, split: str, **content: Any) -> Config:
