@@ -23,6 +23,9 @@ DOUBTFUL_SHARE = 0.05
 
 _MOST_PLACES = 12
 
+_FAR = 1e9
+"""Pixels, beyond every image: points farther out are taken as there, since their sums overflow."""
+
 
 def note_odd_cells(
     name: str, cells: Sequence[Cell], size: tuple[int, int], repeated: Sequence[int]
@@ -119,12 +122,12 @@ def _rings(cells: Sequence[Cell], every: bool) -> Iterable[tuple[int, Ring]]:
     for number, cell in enumerate(cells):
         if isinstance(cell.shape, FilledRegion):
             if len(cell.shape.vertices):
-                yield number, cell.shape.vertices + 0.5
+                yield number, np.clip(cell.shape.vertices + 0.5, -_FAR, _FAR)
         elif isinstance(cell.shape, Outline):
             for polygon in cell.shape.polygons:
                 for ring in polygon if every else polygon[:1]:
                     if len(ring):
-                        yield number, np.asarray(ring, np.float64)
+                        yield number, np.clip(np.asarray(ring, np.float64), -_FAR, _FAR)
 
 
 def _self_crossing(cells: Sequence[Cell]) -> npt.NDArray[np.int64]:

@@ -47,6 +47,15 @@ def test_clean_cells_are_not_noted() -> None:
     assert notes() == []
 
 
+def test_points_as_far_out_as_numbers_go() -> None:
+    far = 1.7e308
+    region = Cell("a", FilledRegion(np.array([[far, far], [far, 5], [far, 9.0]])))
+    twisted = outline((far, far), (-far, -far), (far, -far), (-far, far))
+    (outside, _, places), *_ = notes(region, square(far, far), twisted)
+    assert outside == "outside"
+    assert np.isfinite(places).all()
+
+
 def test_cells_outside_and_cut_off() -> None:
     region = Cell("a", FilledRegion(np.array([[-9.0, 5], [-3, 5], [-3, 9]])))
     assert notes(
