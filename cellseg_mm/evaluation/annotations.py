@@ -114,13 +114,18 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
             f"The annotation file {path} does not exist: write it with "
             "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
         ) from None
-    _check(data, str(path), _CELL)
+    _check(data, str(path))
     return data
 
 
 def read_annotations(path: Path | str) -> Annotations:
-    """Read and index a COCO annotation file; raises as :func:`read_coco_file` does."""
-    return index_annotations(read_coco_file(path), str(path))
+    """Read and index a COCO annotation file whose cells have masks.
+
+    Raises as :func:`read_coco_file` does, and if a cell lacks its id, mask, box or area.
+    """
+    data = read_coco_file(path)
+    _check(data, str(path), _CELL)
+    return index_annotations(data, str(path))
 
 
 def _check(data: Any, source: str, of_cells: Mapping[str, type] | None = None) -> None:
