@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from cellseg_mm.ablation.child_process import run_logged
 from cellseg_mm.ablation.first_batches import FirstBatches, record_first_batches
@@ -22,10 +20,12 @@ from cellseg_mm.ablation.model_cost import measure_model
 from cellseg_mm.ablation.planned_run import PlannedRun, plan_run, run_data_root
 from cellseg_mm.ablation.run_result import RunResult, read_result
 from cellseg_mm.errors import UserError
+from cellseg_mm.files.folder_lock import folder_lock
 from cellseg_mm.runs.last_checkpoint import find_last_checkpoint
 
 _Key = tuple[str, int | None, int]
-_PATIENCE = 15  # seconds
+# Seconds: what a killed run leaves behind notices within 5 that its parent is gone.
+_PATIENCE = 15
 
 
 def run_ladder(
@@ -51,7 +51,11 @@ def run_ladder(
         ValueError: The folds cannot be made, no row can be run at all, or another process is at
             work in ``out``.
     """
-    with _alone_in(out):
+    refusal = (
+        f"Another process is running the ablation in {out}: wait for it, or name another folder "
+        "with --out."
+    )
+    with folder_lock(out / ".lock", refusal, _PATIENCE):
         folds: Sequence[tuple[int | None, Path | None]] = [(None, None)]
         if ladder.folds is not None:
             folders = write_folds(_common_data_root(ladder), ladder.folds, out / "folds")
@@ -77,22 +81,6 @@ def run_ladder(
                 say(f"[{number}/{len(ordered)}] {run.name} failed: {results[key].error}")
             on_change(list(results.values()))
         return list(results.values())
-
-
-@contextlib.contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Keep other ladders out of a folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        # What a killed run leaves behind notices within 5 seconds that its parent is gone.
-        lock = FileLock(out / ".lock").acquire(timeout=_PATIENCE)
-    except Timeout:
-        raise UserError(
-            f"Another process is running the ablation in {out}: wait for it, or name another "
-            "folder with --out."
-        ) from None
-    with lock:
-        yield
 
 
 def _plan(

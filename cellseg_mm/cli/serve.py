@@ -8,6 +8,15 @@ from typing import Any
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.runs.user_errors import exit_with_a_sentence
+from cellseg_mm.serve.options import ServeOptions
+
+_LIMITS: dict[str, tuple[type, str]] = {
+    "max_megabytes": (float, "largest file that is taken"),
+    "max_megapixels": (float, "largest image that is taken"),
+    "max_jobs": (int, "most jobs that wait"),
+    "keep_days": (float, "after so many days a job is removed"),
+}
+"""Options that :class:`ServeOptions` has under the same names."""
 
 _DESCRIPTION = """\
 Serves a page on which images are dropped, segmented and looked at with their cells, and an HTTP
@@ -46,23 +55,18 @@ def add_command(commands: Any) -> None:
         help="where uploads and their results lie (default: cellseg-jobs)",
     )
     add("--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, … (default: auto)")
-    for name, default, what in (
-        ("--max-megabytes", 1024, "largest file that is taken"),
-        ("--max-megapixels", 1000, "largest image that is taken"),
-        ("--max-jobs", 100, "most jobs that wait"),
-        ("--keep-days", 30, "after so many days a job is removed"),
-    ):
-        kind = int if name == "--max-jobs" else float
-        add(name, type=kind, default=default, metavar="N", help=f"{what} (default: {default})")
+    for name, (kind, what) in _LIMITS.items():
+        default = getattr(ServeOptions, name)
+        words = f"{what} (default: {default})"
+        add(_option(name), type=kind, default=default, metavar="N", help=words)
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until the process is told to end."""
-    limits = ("max_megabytes", "max_megapixels", "max_jobs", "keep_days")
-    for name in limits:
+    for name in _LIMITS:
         if not getattr(args, name) > 0:
-            args.parser.error(f"--{name.replace('_', '-')} must be above 0")
+            args.parser.error(f"{_option(name)} must be above 0")
     if not 0 < args.port < 65_536:
         args.parser.error(f"--port {args.port} must lie between 1 and 65535")
     with exit_with_a_sentence("finished jobs are whole; the others are done after the next start."):
@@ -74,13 +78,16 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(
                 f"cellseg serve needs the package {error.name}: install cellseg-mm[serve]."
             ) from error
-        from cellseg_mm.serve.options import ServeOptions
         from cellseg_mm.serve.server import serve
 
         options = ServeOptions(
             folder=args.folder.absolute(),
             device=args.device,
-            **{name: getattr(args, name) for name in limits},
+            **{name: getattr(args, name) for name in _LIMITS},
         )
         serve(args.host, args.port, options, args.model, args.results)
     return 0
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

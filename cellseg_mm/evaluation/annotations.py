@@ -77,6 +77,10 @@ def index_annotations(data: dict[str, Any], source: str = "the annotations") -> 
             image or category that does not exist.
     """
     _check(data, source)
+    return _index(data, source)
+
+
+def _index(data: dict[str, Any], source: str) -> Annotations:
     images = {image["id"]: image for image in sorted(data["images"], key=lambda i: i["id"])}
     categories = {c["id"]: c["name"] for c in sorted(data["categories"], key=lambda c: c["id"])}
     if len(images) < len(data["images"]) or len(categories) < len(data["categories"]):
@@ -106,14 +110,7 @@ def read_coco_file(path: Path | str) -> dict[str, Any]:
         FileNotFoundError: The file does not exist.
         ValueError: The file is not a COCO annotation file.
     """
-    path = Path(path)
-    try:
-        data = read_json(path, "The annotation file")
-    except MissingFileError:
-        raise MissingFileError(
-            f"The annotation file {path} does not exist: write it with "
-            "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
-        ) from None
+    data = _read(path)
     _check(data, str(path))
     return data
 
@@ -123,9 +120,19 @@ def read_annotations(path: Path | str) -> Annotations:
 
     Raises as :func:`read_coco_file` does, and if a cell lacks its id, mask, box or area.
     """
-    data = read_coco_file(path)
+    data = _read(path)
     _check(data, str(path), _CELL)
-    return index_annotations(data, str(path))
+    return _index(data, str(path))
+
+
+def _read(path: Path | str) -> Any:
+    try:
+        return read_json(Path(path), "The annotation file")
+    except MissingFileError:
+        raise MissingFileError(
+            f"The annotation file {path} does not exist: write it with "
+            "'python data_prep/prepare.py RAW --out DIR', and set data_root=DIR."
+        ) from None
 
 
 def _check(data: Any, source: str, of_cells: Mapping[str, type] | None = None) -> None:

@@ -15,7 +15,11 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 from mmengine.evaluator import BaseMetric
 
 from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.evaluation.annotations import match_categories, read_annotations
+from cellseg_mm.evaluation.annotations import (
+    index_annotations,
+    match_categories,
+    read_coco_file,
+)
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.files.atomic_write import atomic_write
 
@@ -69,7 +73,8 @@ class PredictionDumper(BaseMetric):
                 f"The folder {self.out_file.parent} of the {self.what} does not exist: make it."
             )
         self.ann_file = ann_file
-        self._categories = read_annotations(ann_file).categories
+        content = read_coco_file(ann_file)
+        self._categories = index_annotations(content, ann_file).categories
         self._part: IO[bytes] | None = None
 
     def open_target(self, path: Path) -> AbstractContextManager[IO[bytes]]:

@@ -34,19 +34,32 @@ def atomic_write(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished_file(target) as unfinished:
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(target)
+
+
+@contextmanager
+def unfinished_file(target: Path) -> Iterator[Path]:
+    """Give a new file under a hidden name beside ``target``; it is removed when the block ends.
+
+    Until then it is locked, so that :func:`remove_unfinished` takes it for a living process'.
+
+    Raises:
+        OSError: The folder is absent or cannot be written to.
+    """
     with unfinished_output():
-        lock, unfinished = None, target
+        lock, path = None, target
         try:
             with one_step():
-                lock, unfinished = _locked_file(target)
-            yield unfinished
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.chmod(0o666 & ~_umask())
-            unfinished.replace(target)
+                lock, path = _locked_file(target)
+            yield path
         finally:
             if lock is not None:
-                unfinished.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 os.close(lock)
 
 

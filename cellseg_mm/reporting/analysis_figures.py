@@ -82,7 +82,7 @@ def _confusion_matrix(confusion: npt.NDArray[np.int64], classes: Sequence[str]) 
 
 
 def _precision_recall(rankings: Sequence[Ranking], classes: Sequence[str]) -> Figure:
-    figure, axes = new_figure(4.8, 4.0)
+    figure, axes = _unit_square("recall", "precision", "Precision and recall at mask IoU 0.5")
     for index, (name, ranking) in enumerate(zip(classes, rankings, strict=True)):
         if not ranking.truth_cells:
             continue
@@ -94,18 +94,15 @@ def _precision_recall(rankings: Sequence[Ranking], classes: Sequence[str]) -> Fi
             linewidth=1.7,
             label=legend_label(f"{name}  {ranking.ap():.3f}"),
         )
-    axes.set_xlim(0, 1.005)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    axes.set_title("Precision and recall at mask IoU 0.5")
     if axes.lines:
         _legend_below(axes, "AP50")
     return figure
 
 
 def _reliability(rankings: Sequence[Ranking], classes: Sequence[str]) -> Figure:
-    figure, axes = new_figure(4.8, 4.0)
+    figure, axes = _unit_square(
+        "score", "share that is right", "Reliability of scores at mask IoU 0.5"
+    )
     axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle="--")
     for index, (name, ranking) in enumerate(zip(classes, rankings, strict=True)):
         found = reliability(ranking)
@@ -119,14 +116,19 @@ def _reliability(rankings: Sequence[Ranking], classes: Sequence[str]) -> Figure:
                 linewidth=1.4,
                 label=legend_label(f"{name}  {found.error:.3f}"),
             )
-    axes.set_xlim(0, 1.005)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("score")
-    axes.set_ylabel("share that is right")
-    axes.set_title("Reliability of scores at mask IoU 0.5")
     if len(axes.lines) > 1:
         _legend_below(axes, "expected calibration error")
     return figure
+
+
+def _unit_square(x: str, y: str, title: str) -> tuple[Figure, Axes]:
+    figure, axes = new_figure(4.8, 4.0)
+    axes.set_xlim(0, 1.005)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title)
+    return figure, axes
 
 
 def _legend_below(axes: Axes, title: str) -> None:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from mmengine.config import Config
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.atomic_write import remove_unfinished
 from cellseg_mm.files.checkpoint_file import read_checkpoint
+from cellseg_mm.files.folder_lock import folder_lock
 from cellseg_mm.runs.checkpoint_weights import require_classes
 from cellseg_mm.runs.last_checkpoint import checkpoints_newest_first, is_whole
 
@@ -31,14 +31,8 @@ def training_folder(work_dir: str) -> Iterator[None]:
         yield
         return
     folder = Path(work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder / ".training.lock").acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            f"Another training is using {work_dir}: wait for its end, or name another --work-dir."
-        ) from error
-    with lock:
+    refusal = f"Another training is using {work_dir}: wait for its end, or name another --work-dir."
+    with folder_lock(folder / ".training.lock", refusal):
         remove_unfinished(folder)
         yield
 

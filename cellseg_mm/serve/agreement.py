@@ -111,8 +111,7 @@ def one_to_one(
 def _polygons(outlines: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[Any]:
     if not outlines:
         return np.zeros(0, object)
-    # shapely counts the corners of each ring, of which the first is its last.
-    corners = np.concatenate([np.concatenate([ring, ring[:1]]) for ring in outlines])
-    owners = np.repeat(np.arange(len(outlines)), [len(ring) + 1 for ring in outlines])
-    polygons = shapely.polygons(shapely.linearrings(corners.astype(np.float64), indices=owners))
+    corners = np.concatenate(outlines).astype(np.float64)
+    owners = np.repeat(np.arange(len(outlines)), [len(ring) for ring in outlines])
+    polygons = shapely.polygons(shapely.linearrings(corners, indices=owners))  # closes each ring
     return np.asarray(shapely.make_valid(polygons))

@@ -21,6 +21,7 @@ from cellseg_mm.serve.guard import Guard
 from cellseg_mm.serve.job_routes import JOB_ROUTES
 from cellseg_mm.serve.openapi import document
 from cellseg_mm.serve.request_error import RequestError
+from cellseg_mm.serve.request_values import services_of
 from cellseg_mm.serve.services import Services
 from cellseg_mm.serve.view_routes import VIEW_ROUTES
 
@@ -111,7 +112,7 @@ async def _tell_nobody(request: Request, error: Exception) -> Response:
 
 def _without_paths(request: Request, sentence: str) -> str:
     """A sentence that names the image of a job as its user does."""
-    services: Services = request.app.state.services
+    services = services_of(request)
     job_id = request.path_params.get("job")
     if job_id is None:
         return sentence
@@ -119,8 +120,7 @@ def _without_paths(request: Request, sentence: str) -> str:
         job = services.store.get(job_id)
     except RequestError:
         return sentence
-    sentence = sentence.replace(str(job.image_path), job.name)
-    return sentence.replace(f"{job.folder}/", "")
+    return job.shown(sentence).replace(f"{job.folder}/", "")
 
 
 class _PageFiles(StaticFiles):

@@ -63,7 +63,7 @@ class Job:
     state: str = QUEUED
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    created: str = field(default_factory=lambda: now())
     width: int = 0
     height: int = 0
     scale: tuple[float, float] | None = None
@@ -85,6 +85,10 @@ class Job:
     def title(self) -> str:
         """What its results are called: the file's name without its ending."""
         return Path(self.truth or self.name).stem
+
+    def shown(self, sentence: str) -> str:
+        """A sentence that names the image as its user does."""
+        return sentence.replace(str(self.image_path), self.name)
 
     def result(self, name: str) -> Path:
         """The file of a format, whether it exists or not."""
@@ -117,6 +121,11 @@ def read_job(folder: Path) -> Job:
         raise UserError(
             f"{folder / JOB_FILE} cannot be read ({error}): remove its folder."
         ) from error
+
+
+def now() -> str:
+    """The time as ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def new_id() -> str:

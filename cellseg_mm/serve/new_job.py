@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ from cellseg_mm.files.whole_folder import whole_folder
 from cellseg_mm.inference.batch.find_images import SUFFIXES
 from cellseg_mm.readers.open_image import TIFF_MAGIC
 from cellseg_mm.readers.whole_image import decoder_of
-from cellseg_mm.serve.job import DONE, OWN_RESULTS, Job, new_id, plain_name
+from cellseg_mm.serve.job import DONE, Job, new_id, now
 from cellseg_mm.serve.job_cells import measure, outlines_file
 from cellseg_mm.serve.request_error import RequestError
 from cellseg_mm.serve.services import Services
@@ -50,48 +52,24 @@ async def job_of_upload(request: Request, services: Services, name: str, asked: 
     Raises:
         RequestError: It is too large, or no image.
     """
-    job_id, options = new_id(), services.options
-    target = services.store.folder / job_id
-    suffix = Path(name).suffix.lower()
+    options, suffix = services.options, Path(name).suffix.lower()
     source = f"image{suffix if suffix in _SUFFIXES else ''}"
-    with whole_folder(target) as folder:
-        digest = await receive_file(request, folder / source, options.max_megabytes)
-        job = Job(
-            folder,
-            job_id,
-            name,
-            digest,
-            source,
-            model=asked.model,
-            mpp=asked.mpp,
-            least_score=asked.least_score,
-            classes=services.models.classes(asked.model),
-        )
+    with _new_job(services, name, source) as job:
+        job.image = await receive_file(request, job.image_path, options.max_megabytes)
+        job.created = now()
+        _ask(job, services, asked)
         await run_sync(_check, job, options.max_megapixels)
-        job.save()
-    job.folder = target
     return job
 
 
 def job_of_job(services: Services, other: Job, asked: Asked) -> Job:
     """A job on the image of another one, of the same µm per pixel if no other is asked for."""
-    job_id = new_id()
-    target = services.store.folder / job_id
-    with whole_folder(target) as folder:
-        job = Job(
-            folder,
-            job_id,
-            other.name,
-            other.image,
-            _same_image(other, folder),
-            model=asked.model,
-            mpp=other.mpp if asked.mpp is None else asked.mpp,
-            least_score=asked.least_score,
-            classes=services.models.classes(asked.model),
-        )
+    with _new_job(services, other.name, other.source) as job:
+        _share_image(other, job)
+        _ask(job, services, asked)
+        if asked.mpp is None:
+            job.mpp = other.mpp
         _check(job, services.options.max_megapixels)
-        job.save()
-    job.folder = target
     return job
 
 
@@ -101,27 +79,34 @@ async def job_of_truth(request: Request, services: Services, other: Job, name: s
     Raises:
         RequestError: The file is too large, no GeoJSON, or has no polygon.
     """
-    job_id = new_id()
-    target = services.store.folder / job_id
-    with whole_folder(target) as folder:
-        path = folder / f"{OWN_RESULTS}.geojson"
+    with _new_job(services, other.name, other.source) as job:
+        path = job.result("geojson")
         path.parent.mkdir()
         most = min(services.options.max_megabytes, _MAX_TRUTH_MEGABYTES)
         await receive_file(request, path, most)
-        job = Job(
-            folder,
-            job_id,
-            other.name,
-            other.image,
-            _same_image(other, folder),
-            truth=name,
-            mpp=other.mpp,
-            classes=[{**kind, "count": None} for kind in other.classes],
-        )
+        _share_image(other, job)
+        job.created = now()
+        job.truth, job.mpp = name, other.mpp
+        job.classes = [{**kind, "count": None} for kind in other.classes]
         await run_sync(_index_truth, services, job)
+    return job
+
+
+@contextmanager
+def _new_job(services: Services, name: str, source: str) -> Iterator[Job]:
+    """A job whose folder appears, with what the block has put into it, when the block ends."""
+    job_id = new_id()
+    target = services.store.folder / job_id
+    with whole_folder(target) as folder:
+        job = Job(folder, job_id, name, "", source)
+        yield job
         job.save()
     job.folder = target
-    return job
+
+
+def _ask(job: Job, services: Services, asked: Asked) -> None:
+    job.model, job.mpp, job.least_score = asked
+    job.classes = services.models.classes(asked.model)
 
 
 def _index_truth(services: Services, job: Job) -> None:
@@ -148,7 +133,7 @@ def _check(job: Job, max_megapixels: float) -> None:
     try:
         measure(job)
     except UserError as error:
-        raise RequestError(400, str(error).replace(str(job.image_path), job.name)) from error
+        raise RequestError(400, job.shown(str(error))) from error
     if job.width * job.height > max_megapixels * 1e6:
         raise RequestError(
             413,
@@ -173,17 +158,12 @@ def _require_one_file(job: Job) -> None:
         )
 
 
-def _same_image(other: Job, folder: Path) -> str:
-    """The image of another job for a new one: a second name of its file, or its path."""
+def _share_image(other: Job, job: Job) -> None:
+    """Give a job the image of another one: a second name of its file, unless it has a path."""
+    job.image = other.image
     if Path(other.source).is_absolute():
-        return other.source
+        return
     try:
-        os.link(other.image_path, folder / other.source)
+        os.link(other.image_path, job.image_path)
     except OSError:  # a file system without links
-        shutil.copyfile(other.image_path, folder / other.source)
-    return other.source
-
-
-def truth_name(name: str | None) -> str:
-    """As :func:`~cellseg_mm.serve.job.plain_name`, for a truth."""
-    return plain_name(name or "truth.geojson")
+        shutil.copyfile(other.image_path, job.image_path)

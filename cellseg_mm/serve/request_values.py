@@ -8,7 +8,25 @@ from typing import Any
 
 from starlette.requests import Request
 
+from cellseg_mm.serve.job import Job
 from cellseg_mm.serve.request_error import RequestError
+from cellseg_mm.serve.services import Services
+
+
+def services_of(request: Request) -> Services:
+    """What the answer is made with."""
+    services: Services = request.app.state.services
+    return services
+
+
+def services_and_job(request: Request) -> tuple[Services, Job]:
+    """The same, and the job of the address.
+
+    Raises:
+        RequestError: There is no such job.
+    """
+    services = services_of(request)
+    return services, services.store.get(request.path_params["job"])
 
 
 def number(request: Request, name: str, low: float, high: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from cellseg_mm.errors import UserError
 from cellseg_mm.files.atomic_write import remove_unfinished
@@ -33,21 +34,15 @@ def segment_job(
         bundle = models.find(job.model)
         segmenter = models.load(bundle.name)
         options = BatchOptions(DEFAULT_FORMATS, mpp=job.mpp, min_score=job.least_score)
-        stem = (job.folder / OWN_RESULTS).relative_to(job.folder)
-        image = NamedImage(job.image_path, stem, title=job.title)
+        image = NamedImage(job.image_path, Path(OWN_RESULTS), title=job.title)
         remove_unfinished(job.folder)
         task = ImageTask(job.folder, options, options.asked(bundle.sha256))
         outcome = task.attempt(segmenter, image, on_tile=on_tile)
         if outcome.found is None:
             print(outcome.fault, end="", file=sys.stderr)
             raise UserError(outcome.error)
-        job.warnings = [_shown(sentence, job) for sentence in outcome.found["warnings"]]
+        job.warnings = [job.shown(sentence) for sentence in outcome.found["warnings"]]
         cells.make(job)
         job.state = DONE
     except (UserError, OSError) as error:
-        job.state, job.error = FAILED, _shown(str(error), job)
-
-
-def _shown(sentence: str, job: Job) -> str:
-    """A sentence that names the image as its user does."""
-    return sentence.replace(str(job.image_path), job.name)
+        job.state, job.error = FAILED, job.shown(str(error))

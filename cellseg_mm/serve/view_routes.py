@@ -15,9 +15,8 @@ from cellseg_mm.inference.results.formats import FORMATS
 from cellseg_mm.serve.job import DONE, Job
 from cellseg_mm.serve.region_count import count_in_region
 from cellseg_mm.serve.request_error import RequestError
-from cellseg_mm.serve.request_values import json_body, min_score
+from cellseg_mm.serve.request_values import json_body, min_score, services_and_job
 from cellseg_mm.serve.result_archive import archive
-from cellseg_mm.serve.services import Services
 
 _LASTS = {"Cache-Control": "private, max-age=86400, immutable"}
 """The tiles and cells of an id never change."""
@@ -28,7 +27,7 @@ _MOST_BYTES = 1_000_000
 
 
 async def _tile(request: Request) -> Response:
-    services, job = _asked(request)
+    services, job = services_and_job(request)
     place = request.path_params
 
     def jpeg() -> bytes:
@@ -39,13 +38,13 @@ async def _tile(request: Request) -> Response:
 
 
 async def _points(request: Request) -> Response:
-    services, job = _asked(request)
+    services, job = services_and_job(request)
     cells = await run_sync(services.cells.of, job)
     return FileResponse(cells.points_file, media_type=_BYTES, headers=_LASTS)
 
 
 async def _polygons(request: Request) -> Response:
-    services, job = _asked(request)
+    services, job = services_and_job(request)
     place = request.path_params
 
     def outlines() -> bytes:
@@ -55,13 +54,13 @@ async def _polygons(request: Request) -> Response:
 
 
 async def _cell(request: Request) -> Response:
-    services, job = _asked(request)
+    services, job = services_and_job(request)
     number = request.path_params["cell"]
     return await _json(lambda: services.cells.of(job).details(number))
 
 
 async def _count(request: Request) -> Response:
-    services, job = _asked(request)
+    services, job = services_and_job(request)
     least = min_score(request)
     body = await json_body(request, _MOST_BYTES)
     corners = body.get("polygon") if isinstance(body, Mapping) else None
@@ -69,7 +68,7 @@ async def _count(request: Request) -> Response:
 
 
 async def _agreement(request: Request) -> Response:
-    services, a = _asked(request)
+    services, a = services_and_job(request)
     b = services.store.get(request.path_params["other"])
     least = min_score(request)
     if a.image != b.image:
@@ -83,7 +82,7 @@ async def _agreement(request: Request) -> Response:
 
 
 async def _all_results(request: Request) -> Response:
-    _, job = _asked(request)
+    _, job = services_and_job(request)
     _require_results(job)
     headers = FileResponse(job.image_path, filename=f"{job.title}_cells.zip").headers
     disposition = {"Content-Disposition": headers["content-disposition"]}
@@ -91,7 +90,7 @@ async def _all_results(request: Request) -> Response:
 
 
 async def _result(request: Request) -> Response:
-    _, job = _asked(request)
+    _, job = services_and_job(request)
     name = request.path_params["format"]
     _require_results(job)
     if name not in job.formats():
@@ -110,11 +109,6 @@ async def _json(content: Callable[[], Any]) -> Response:
         await run_sync(lambda: json.dumps(content(), allow_nan=False).encode()),
         media_type="application/json",
     )
-
-
-def _asked(request: Request) -> tuple[Services, Job]:
-    services: Services = request.app.state.services
-    return services, services.store.get(request.path_params["job"])
 
 
 VIEW_ROUTES = [

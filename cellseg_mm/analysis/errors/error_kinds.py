@@ -123,10 +123,11 @@ def _error(
     )
 
 
-def _judge(
-    image: ImageMatches, score_threshold: float
-) -> tuple[dict[int, int], dict[int, tuple[ErrorKind, float, int | None]]]:
-    """Right predictions by true cell, and kind, IoU and true cell of the wrong ones."""
+_Judged = tuple[dict[int, int], dict[int, tuple[ErrorKind, float, int | None]]]
+"""Right predictions by true cell, and kind, IoU and true cell of the wrong ones."""
+
+
+def _judge(image: ImageMatches, score_threshold: float) -> _Judged:
     taken: dict[int, int] = {}
     verdicts: dict[int, tuple[ErrorKind, float, int | None]] = {}
     overlaps = image.overlaps(TOUCH_IOU)
@@ -175,18 +176,20 @@ def ap_gains(matches: Sequence[ImageMatches], num_classes: int) -> dict[ErrorKin
     before = mean_defined(
         [rank_predictions(matches, c, MATCH_IOU).ap() for c in range(num_classes)]
     )
-    gains = {}
-    for kind in ErrorKind:
-        rankings = [Ranking() for _ in range(num_classes)]
-        for image in matches:
-            _mend(image, kind, rankings)
-        gains[kind] = mean_defined([ranking.ap() for ranking in rankings]) - before
-    return gains
+    mended = {kind: [Ranking() for _ in range(num_classes)] for kind in ErrorKind}
+    for image in matches:
+        judged = _judge(image, -np.inf)
+        for kind, rankings in mended.items():
+            _mend(image, kind, judged, rankings)
+    return {
+        kind: mean_defined([ranking.ap() for ranking in rankings]) - before
+        for kind, rankings in mended.items()
+    }
 
 
-def _mend(image: ImageMatches, kind: ErrorKind, rankings: list[Ranking]) -> None:
-    """Add one image to the rankings, with the errors of one kind mended."""
-    taken, verdicts = _judge(image, -np.inf)
+def _mend(image: ImageMatches, kind: ErrorKind, judged: _Judged, rankings: list[Ranking]) -> None:
+    """Add one image, judged, to the rankings, with the errors of one kind mended."""
+    taken, verdicts = judged
     found = set(taken)
     covered = set(taken)
     for c, cells in enumerate(np.bincount(image.truth_classes, minlength=len(rankings))):

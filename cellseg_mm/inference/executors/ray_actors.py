@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cellseg_mm.errors import UserError, printable
+from cellseg_mm.files.atomic_write import unfinished_file
 from cellseg_mm.inference.batch.executor import Outcomes
 from cellseg_mm.inference.batch.find_images import NamedImage
 from cellseg_mm.inference.batch.image_task import ImageOutcome, ImageTask
 from cellseg_mm.inference.executors.image_queue import ImageQueue, Turn
 from cellseg_mm.inference.executors.ray_cluster import connected, import_ray
 from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
-from cellseg_mm.inference.results.run_record import package_versions
+from cellseg_mm.runs.package_versions import package_versions
 
 _TICK = 0.05  # seconds; asleep, the process hears signals, which it may not while Ray waits
 _COUNT_AGAIN = 1.0  # seconds until the cluster is looked at again
@@ -58,7 +56,8 @@ class RayActors:
         """See :class:`~cellseg_mm.inference.batch.executor.Executor`."""
         if not images:
             return
-        with connected(self._address), _mark(task.out) as mark:
+        # A hidden file tells the folder of the results from one of the same name elsewhere.
+        with connected(self._address), unfinished_file(task.out / "job") as mark:
             seen = (mark, images[0].path)
             orders = Orders(self._model, task, Path.cwd(), seen, self._cores, package_versions())
             # The largest files first: one that is begun last would keep the cluster waiting.
@@ -121,8 +120,9 @@ class RayWorker:
 
 
 def _check_machine(orders: Orders) -> None:
+    found = package_versions()
     for name, wanted in orders.versions.items():
-        if (version := package_versions()[name]) != wanted:
+        if (version := found.get(name)) != wanted:
             raise UserError(
                 f"{name} is {version}, but {wanted} where the job was started: results could "
                 "differ, so install the same versions on all machines."
@@ -283,14 +283,6 @@ def _why(error: Exception) -> str:
 
 def _size(image: NamedImage) -> int:
     return image.path.stat().st_size
-
-
-@contextmanager
-def _mark(folder: Path) -> Iterator[Path]:
-    """A hidden file that tells the folder of the results from one of the same name elsewhere."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".job.", suffix=".unfinished") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # it is not left over
-        yield Path(file.name)
 
 
 def _tell(line: str) -> None:

@@ -21,8 +21,8 @@ from cellseg_mm.inference.batch.image_task import ImageTask
 from cellseg_mm.inference.executors.ray_actors import Orders, RayWorker
 from cellseg_mm.inference.executors.ray_cluster import connected, import_ray
 from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
-from cellseg_mm.inference.results.run_record import package_versions
 from cellseg_mm.runs.model_bundle import ModelBundle
+from cellseg_mm.runs.package_versions import package_versions
 from tests.inference.executors.conftest import NAMES, arguments_of, contents, writer_of
 
 LOOPBACK = "127.0.0.2"

@@ -80,10 +80,11 @@ export class PolygonTiles {
 
   /** Keys of the squares that a box touches, those at its middle first. */
   keysIn(left, top, right, bottom) {
-    const clamp = (value, count) => Math.min(count - 1, Math.max(0, Math.floor(value / this.side)));
+    const [firstRow, lastRow] = [this.#place(top, this.rows), this.#place(bottom, this.rows)];
+    const [first, last] = [this.#place(left, this.columns), this.#place(right, this.columns)];
     const found = [];
-    for (let row = clamp(top, this.rows); row <= clamp(bottom, this.rows); row++) {
-      for (let column = clamp(left, this.columns); column <= clamp(right, this.columns); column++) {
+    for (let row = firstRow; row <= lastRow; row++) {
+      for (let column = first; column <= last; column++) {
         const x = (column + 0.5) * this.side - (left + right) / 2;
         const y = (row + 0.5) * this.side - (top + bottom) / 2;
         found.push({ key: `${column}_${row}`, distance: x * x + y * y });
@@ -93,7 +94,11 @@ export class PolygonTiles {
   }
 
   keyAt(x, y) {
-    return this.keysIn(x, y, x, y)[0];
+    return `${this.#place(x, this.columns)}_${this.#place(y, this.rows)}`;
+  }
+
+  #place(value, count) {
+    return Math.min(count - 1, Math.max(0, Math.floor(value / this.side)));
   }
 
   /** The square, if it has been fetched. */
