@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from cellseg_mm.preparation.formats.annotated_image import Bitmap, Cell, FilledRegion, Outline, Ring
+from cellseg_mm.preparation.formats.annotated_image import (
+    Bitmap,
+    Cell,
+    FilledRegion,
+    Outline,
+    Ring,
+    Runs,
+    drawn_in,
+)
 from cellseg_mm.preparation.raw_facts import CellNote, NotedCells
 from cellseg_mm.structures.mask_runs import MaskRuns
 
@@ -23,9 +31,6 @@ DOUBTFUL_SHARE = 0.05
 
 _MOST_PLACES = 12
 
-_FAR = 1e9
-"""Pixels, beyond every image: points farther out are taken as there, since their sums overflow."""
-
 
 def note_odd_cells(
     name: str, cells: Sequence[Cell], size: tuple[int, int], repeated: Sequence[int]
@@ -38,7 +43,7 @@ def note_odd_cells(
         size: Height and width of the image, pixels.
         repeated: Numbers of the cells, from 0, that are annotated twice: :func:`repeated_cells`.
     """
-    extents, corner = _extents(cells), np.array(size[::-1])
+    extents, corner = _extents(cells, size), np.array(size[::-1])
     beyond = np.maximum(-extents[:, :2], extents[:, 2:] - corner).max(axis=1)
     apart = (extents[:, :2] >= corner) | (extents[:, 2:] <= 0)
     outside = apart.any(axis=1)
@@ -92,7 +97,7 @@ def _centres(extents: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...
     return tuple((x, y) for x, y in centres)
 
 
-def _extents(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
+def _extents(cells: Sequence[Cell], size: tuple[int, int]) -> npt.NDArray[np.float64]:
     """(N, 4) boxes xyxy of the cells as annotated, where pixel (c, r) spans c to c + 1, r to r + 1.
 
     A cell without a point has a box of NaN, which nothing compares to.
@@ -103,6 +108,9 @@ def _extents(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
             top, left, mask = cell.shape
             height, width = mask.shape
             extents[number] = left, top, left + width, top + height
+        elif isinstance(cell.shape, Runs) and len(cell.shape.starts):
+            one_mask = np.array([0, len(cell.shape.starts)])
+            extents[number] = MaskRuns(*cell.shape, one_mask, *size).boxes[0]
     rings = list(_rings(cells, every=True))
     if rings:
         owners = np.array([number for number, _ in rings])
@@ -122,12 +130,12 @@ def _rings(cells: Sequence[Cell], every: bool) -> Iterable[tuple[int, Ring]]:
     for number, cell in enumerate(cells):
         if isinstance(cell.shape, FilledRegion):
             if len(cell.shape.vertices):
-                yield number, np.clip(cell.shape.vertices + 0.5, -_FAR, _FAR)
+                yield number, drawn_in(cell.shape.vertices + 0.5)
         elif isinstance(cell.shape, Outline):
             for polygon in cell.shape.polygons:
                 for ring in polygon if every else polygon[:1]:
                     if len(ring):
-                        yield number, np.clip(np.asarray(ring, np.float64), -_FAR, _FAR)
+                        yield number, drawn_in(ring)
 
 
 def _self_crossing(cells: Sequence[Cell]) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
     Cell,
     FilledRegion,
     Outline,
+    Runs,
 )
 from cellseg_mm.preparation.odd_annotations import note_odd_cells
 from cellseg_mm.preparation.raw_facts import NotedCells, read_facts
@@ -54,6 +55,14 @@ def test_points_as_far_out_as_numbers_go() -> None:
     (outside, _, places), *_ = notes(region, square(far, far), twisted)
     assert outside == "outside"
     assert np.isfinite(places).all()
+
+
+def test_runs_have_a_place() -> None:
+    # Columns 3 and 4 of a 60 px high image: rows 10 to 19, and rows 12 to 15.
+    runs = Cell("a", Runs(np.array([190, 252]), np.array([200, 256])))
+    (note,) = note_odd_cells("i", [runs, runs, Cell("a", Runs(*np.zeros((2, 0), int)))],
+                             (HEIGHT, WIDTH), [1])  # fmt: skip
+    assert note == NotedCells("i", "repeated", 1, ((4, 15),))
 
 
 def test_cells_outside_and_cut_off() -> None:

@@ -78,6 +78,7 @@ def test_jobs_are_done_in_turn(queue: JobQueue, work: Work, make: Callable[[str]
     assert "a fault" not in str(fault.error)
     assert work.names == ["first", "fault", "last"]
     until(lambda: queue.position(last) is None)
+    until(lambda: read_job(last.folder).state == DONE)  # told first, then written
     assert [read_job(job.folder).state for job in (first, fault, last)] == [DONE, FAILED, DONE]
 
 

@@ -15,6 +15,9 @@ from cellseg_mm.preparation.raw_layout import Part
 Ring = npt.NDArray[np.float64]
 """(N, 2), x and y of the vertices in pixels; closed or not."""
 
+FARTHEST = 1e9
+"""Pixels, beyond every image; sums and differences are still exact there."""
+
 PixelSource = Path | Callable[[], npt.NDArray[np.uint8]]
 """An image file of any kind that `readers` open, or what gives the pixels: (H, W, 3) uint8, RGB."""
 
@@ -126,3 +129,8 @@ class ReadOptions:
     default_class: str | None = None
     cell_classes: Path | None = None
     tif_order: str | None = None
+
+
+def drawn_in(points: npt.ArrayLike) -> Ring:
+    """Vertices as float64; those beyond ``FARTHEST`` are drawn in to it."""
+    return np.clip(np.asarray(points, np.float64), -FARTHEST, FARTHEST)

@@ -24,6 +24,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
     FilledRegion,
     Outline,
     Runs,
+    drawn_in,
 )
 from cellseg_mm.structures.mask_runs import MaskRuns
 
@@ -31,8 +32,6 @@ Int64Array = npt.NDArray[np.int64]
 
 _CROSSINGS_AT_ONCE = 1 << 20
 _PIXELS_AT_ONCE = 1 << 23
-_FARTHEST = 1e9
-"""Pixels; what lies farther out is drawn in to here, where differences are still exact."""
 
 
 def masks_of_cells(cells: Sequence[Cell], height: int, width: int) -> MaskRuns:
@@ -128,7 +127,7 @@ def _outline_runs(
 ) -> Iterator[tuple[Int64Array, Int64Array, Int64Array]]:
     """Cut the polygons along the columns' centres."""
     rings = [
-        (number, piece, np.clip(ring, -_FARTHEST, _FARTHEST))
+        (number, piece, drawn_in(ring))
         for number, cell in enumerate(cells)
         if isinstance(cell.shape, Outline)
         for piece, rings_of_piece in enumerate(cell.shape.polygons)

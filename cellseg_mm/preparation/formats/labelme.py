@@ -142,9 +142,12 @@ def _shape(kind: str, record: Record) -> Outline | Bitmap:
         if kind == "rectangle":
             corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
             return Outline([[np.array(corners)]])
+        radius = math.hypot(x2 - x1, y2 - y1)
+        if not math.isfinite(radius):
+            raise ValueError("its circle is larger than numbers go")
         angles = np.linspace(0, 2 * np.pi, _CORNERS_OF_CIRCLE, endpoint=False)
         around = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        return Outline([[points[0] + math.hypot(x2 - x1, y2 - y1) * around]])
+        return Outline([[points[0] + radius * around]])
     if kind not in ("polygon", "rectangle", "oriented_rectangle") or len(points) < 3:
         raise ValueError(f"it is a {kind:.40} of {len(points)} points")
     return Outline([[points]])

@@ -37,6 +37,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
     Cell,
     Outline,
     ReadOptions,
+    drawn_in,
 )
 from cellseg_mm.preparation.formats.geojson import outline
 from cellseg_mm.preparation.formats.image_files import ImageFiles, names_of
@@ -214,7 +215,7 @@ def _box(shape: Outline) -> tuple[float, ...]:
     rings = [rings[0] for rings in shape.polygons if rings and len(rings[0])]
     if not rings:
         return (-1e300,) * 4
-    points = np.concatenate(rings)
+    points = drawn_in(np.concatenate(rings))
     return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
 
 

@@ -121,6 +121,7 @@ BAD = {
     "kind": (content(shape(POLYGON, "cuboid")), "it is a cuboid of 5 points"),
     "flat": (content(shape([1, 2, 3])), "its points are no list of x, y"),
     "nan": (content(shape([[float("nan"), 1]] * 3)), "its points are no list of x, y"),
+    "round": (content(shape([[0, 0], [1.7e308, 1.7e308]], "circle")), "its circle is larger"),
     "large": (content(shape([[10**400, 1]] * 3)), "shape 1 is no outlined cell"),
     "no mask": (content(shape([[1, 1], [3, 3]], "mask")), "shape 1 is no outlined cell"),
     "its size": (

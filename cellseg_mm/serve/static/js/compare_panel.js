@@ -181,7 +181,7 @@ export class ComparePanel {
           row(null, 'in both', whole(numbers.matched)),
           row(differences && 'only-a', `only in ${sourceOf(job)}`, whole(numbers.only_a)),
           row(differences && 'only-b', `only in ${sourceOf(other)}`, whole(numbers.only_b)),
-          row(null, 'F1 (IoU ≥ 0.5)', numbers.f1.toFixed(3)),
+          row(null, 'F1 (IoU ≥ 0.5)', numbers.f1?.toFixed(3) ?? '–'),
           row(null, 'same class, of those in both', percent(numbers.same_class, numbers.matched)),
         ),
       ),
