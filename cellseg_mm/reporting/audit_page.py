@@ -16,8 +16,9 @@ from cellseg_mm.preparation.prepared_folder import AUDIT_PAGE
 from cellseg_mm.reporting.crop_window import crop_window
 from cellseg_mm.reporting.image_files import jpeg_data_uri
 from cellseg_mm.reporting.render import render
+from cellseg_mm.structures.cell_crops import cells_from_planes
 from cellseg_mm.structures.palette import rgb
-from cellseg_mm.structures.planes import InstanceCrop, read_planes
+from cellseg_mm.structures.planes import read_planes
 from cellseg_mm.visualization.outlines import draw_outlines
 
 CELL_COLOUR = "#00e5ff"
@@ -79,15 +80,13 @@ def _draw(picture: RgbImage, planes: np.ndarray, place: Mapping[str, Any]) -> Rg
     """A place enlarged, with the outlines of its cells; those in question lie over the others."""
     x1, y1, x2, y2 = place["box"]
     left, top, side = crop_window((x1, y1, x2 - x1, y2 - y1), *picture.shape[:2])
-    window = np.s_[..., top : top + side, left : left + side]
+    rows, columns = slice(top, top + side), slice(left, left + side)
     size = (_PICTURE_SIDE, _PICTURE_SIDE)
-    crop = np.ascontiguousarray(np.moveaxis(np.moveaxis(picture, -1, 0)[window], 0, -1))
+    crop = np.ascontiguousarray(picture[rows, columns])
     base = np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC))
-    cells = {
-        number: InstanceCrop(number, 0, 0, (planes[window] == number).any(axis=0))
-        for number in np.unique(planes[window]).tolist()
-        if number
-    }
+    shown = planes[:, rows, columns]
+    numbers = np.unique(shown)
+    cells = {cell.instance_id: cell for cell in cells_from_planes(shown, numbers[numbers > 0])}
     odd = [number for number in place["cells"] if number in cells]
     order = [number for number in cells if number not in odd] + odd
     colours = [rgb(ODD_COLOUR if number in odd else CELL_COLOUR) for number in order]

@@ -84,7 +84,8 @@ class ImageFiles:
 
     def _one(self, name: str, annotation: Path, found: list[Path]) -> Path:
         nearness = {path: _equal(path.parts, annotation.parts) for path in found}
-        found = [path for path in found if nearness[path] == max(nearness.values())]
+        nearest = max(nearness.values(), default=0)
+        found = [path for path in found if nearness[path] == nearest]
         if not found:
             what = f"its image {name!r:.200} is not in {self._folder}"
             remedy = "add it there, or name the folder of the images with --images"

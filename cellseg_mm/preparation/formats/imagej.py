@@ -69,9 +69,11 @@ def _image_names(path: Path) -> list[str]:
     for ending in ("_rois", "_RoiSet", "-RoiSet"):
         stem = stem.removesuffix(ending)
     stem = stem.removeprefix("RoiSet_").removeprefix("RoiSet-")
-    beside = [other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES]
-    alone = stem == "RoiSet" and len(beside) == 1
-    return [beside[0].name] if alone else [path.stem, stem]
+    if stem == "RoiSet":
+        beside = [other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES]
+        if len(beside) == 1:
+            return [beside[0].name]
+    return [path.stem, stem]
 
 
 def _read_one(name: str, image: Path, path: Path) -> AnnotatedImage:

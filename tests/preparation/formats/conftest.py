@@ -97,6 +97,19 @@ def refused(tmp_path: Path) -> Callable[..., list[str]]:
     return run
 
 
+@pytest.fixture
+def refused_files(refused: Callable[..., list[str]]) -> Callable[..., None]:
+    """A function of a format, a source and words by file name: each file is named, with words."""
+
+    def check(name: str, source: Path, words: dict[str, str]) -> None:
+        sentences = {Path(s.split(": ")[0]).name: s for s in refused(name, source)}
+        assert sentences.keys() == words.keys()
+        for file, text in words.items():
+            assert text in sentences[file]
+
+    return check
+
+
 def odd_labels(seed: int, height: int, width: int) -> np.ndarray:
     """(H, W) ids with gaps: touching cells, one on each border, one of 1 px, one in two pieces."""
     labels = np.zeros((height, width), np.int32)

@@ -208,7 +208,7 @@ def test_what_is_refused(refused, tmp_path: Path, content: object, words: str) -
     assert words in sentence
 
 
-def test_every_bad_file_is_named(refused, tmp_path: Path) -> None:
+def test_every_bad_file_is_named(refused_files, tmp_path: Path) -> None:
     source = tmp_path / "export"
     write(source, [feature(square(3, 3))], "good.geojson", "good.png")
     cut = write(source, collection(), "cut.geojson", "cut.png")
@@ -226,7 +226,6 @@ def test_every_bad_file_is_named(refused, tmp_path: Path) -> None:
     (tmp_path / "two.geojson").rename(source / "deeper" / "two.geojson")
     write(source, collection(), "broken.geojson", "broken.png")
     (source / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
-    sentences = {Path(s.split(": ")[0]).name: s for s in refused("qupath", source)}
     words = {
         "cut.geojson": "not readable as JSON",
         "packed.geojson.gz": "not readable as JSON",
@@ -235,9 +234,7 @@ def test_every_bad_file_is_named(refused, tmp_path: Path) -> None:
         "two.geojson": "may be",
         "broken.png": "is damaged or cut short",
     }
-    assert sentences.keys() == words.keys()
-    for name, text in words.items():
-        assert text in sentences[name]
+    refused_files("qupath", source, words)
 
 
 def test_a_folder_without_annotations(refused, tmp_path: Path) -> None:
