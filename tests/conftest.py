@@ -17,6 +17,7 @@ from headless_chromium import Chromium
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mmengine.registry import init_default_scope
+from mmengine.utils import manager
 
 import cellseg_mm  # noqa: F401  (finds the operators for mmcv.ops, whatever test comes first)
 
@@ -27,6 +28,17 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 def _mmdet_scope() -> None:
     """Names in configs mean MMDetection's classes, whatever scope the test before has set."""
     init_default_scope("mmdet")
+
+
+@pytest.fixture(autouse=True)
+def _free_lock() -> Iterator[None]:
+    """MMEngine keeps its lock when making a logger fails: every other thread would wait for ever."""
+    yield
+    kept = 0
+    while manager._lock._is_owned():
+        manager._lock.release()
+        kept += 1
+    assert not kept, "MMEngine's lock was left to this thread"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.utils import manager
 
 from cellseg_mm.engine.hooks.fitting_weights_hook import FittingWeightsHook
 from cellseg_mm.errors import UserError
@@ -62,7 +63,13 @@ class QuietRunner(Runner):
     @_as_the_config_says
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger; the arguments are those of ``Runner.build_logger``."""
-        logger: MMLogger = super().build_logger(*args, **kwargs)
+        try:
+            logger: MMLogger = super().build_logger(*args, **kwargs)
+        except BaseException:
+            # MMEngine keeps its lock when a logger cannot be made: other threads would hang.
+            if manager._lock._is_owned():
+                manager._lock.release()
+            raise
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(self._is_short)

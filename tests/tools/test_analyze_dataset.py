@@ -5,8 +5,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from cellseg_mm.structures.planes import write_planes
+
+
+def coco_rle(mask):
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {**rle, "counts": rle["counts"].decode()}
 
 
 @pytest.fixture
@@ -29,7 +35,16 @@ def data(tmp_path):
             {"id": 1, "file_name": "train/i.png", "label_file": "i.tif", "height": 48, "width": 64}
         ],
         "annotations": [
-            {"id": n, "image_id": 1, "category_id": c, "bbox": list(box), "instance_id": n}
+            {
+                "id": n,
+                "image_id": 1,
+                "category_id": c,
+                "bbox": list(box),
+                "area": int((planes == n).sum()),
+                "iscrowd": 0,
+                "segmentation": coco_rle(planes[0] == n),
+                "instance_id": n,
+            }
             for n, (c, box) in enumerate(zip((1, 2, 2), boxes, strict=True), start=1)
         ],
         "categories": [{"id": n, "name": name} for n, name in enumerate(names, start=1)],
