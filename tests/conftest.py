@@ -32,7 +32,7 @@ def _mmdet_scope() -> None:
 
 @pytest.fixture(autouse=True)
 def _free_lock() -> Iterator[None]:
-    """MMEngine keeps its lock when making a logger fails: every other thread would wait for ever."""
+    """MMEngine keeps its lock when a logger cannot be made, and every other thread waits for it."""
     yield
     kept = 0
     while manager._lock._is_owned():

@@ -21,8 +21,8 @@ def test_absent_predictions_are_one_sentence(run, tmp_path):
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "val.json").write_text(
         '{"images": [{"id": 1, "height": 1, "width": 1}], "categories": [{"id": 1, "name": "a"}],'
-        ' "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1,'
-        ' "iscrowd": 0, "segmentation": {"size": [1, 1], "counts": "01"}}]}'
+        ' "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 1,'
+        ' "bbox": [0, 0, 1, 1], "segmentation": {"size": [1, 1], "counts": "01"}}]}'
     )
 
     result = run("--predictions", tmp_path / "absent.json", "--data", tmp_path)
