@@ -98,13 +98,22 @@ class Job:
         """The formats that there are."""
         return [name for name in FORMATS if self.result(name).is_file()]
 
-    def save(self) -> None:
-        """Write ``job.json`` whole or not at all, unless the job was removed."""
-        if not self.folder.is_dir():
-            return
-        content = {key: value for key, value in asdict(self).items() if key != "folder"}
-        with atomic_write(self.folder / JOB_FILE) as unfinished:
-            unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    def save(self, state: str | None = None) -> None:
+        """Write ``job.json`` whole or not at all, unless the job was removed.
+
+        Args:
+            state: A new state. It is written first and told then, so that who was told that a job
+                is done finds it done after a crash, too.
+        """
+        state = state or self.state
+        content = {**asdict(self), "state": state}
+        del content["folder"]
+        try:
+            if self.folder.is_dir():
+                with atomic_write(self.folder / JOB_FILE) as unfinished:
+                    unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        finally:
+            self.state = state
 
 
 def read_job(folder: Path) -> Job:

@@ -39,13 +39,13 @@ class JobQueue:
     """Does jobs one after the other in a thread of its own.
 
     Args:
-        do: Does a job; it calls what it is given after each tile.
+        do: Does a job, and returns its state; it calls what it is given after each tile.
         most: Jobs that may wait or run, those that are being uploaded counted.
         prepare: Called by the worker before the first job, such as to load the model.
     """
 
     def __init__(
-        self, do: Callable[[Job, OnTile], None], most: int, prepare: Callable[[], object]
+        self, do: Callable[[Job, OnTile], str], most: int, prepare: Callable[[], object]
     ) -> None:
         self._do = do
         self._most = most
@@ -136,13 +136,13 @@ class JobQueue:
             print(f"warning: {error}", file=sys.stderr)
         while (job := self._next()) is not None:
             try:
-                self._do(job, self._on_tile)
+                state = self._do(job, self._on_tile)
             except _Stopped:
-                job.state = CANCELLED if self._cancelled else QUEUED
+                state = CANCELLED if self._cancelled else QUEUED
             except Exception:  # the worker goes on with the next one
                 traceback.print_exc()
-                job.state, job.error = FAILED, "A fault of this program, which its output tells."
-            _save(job)
+                state, job.error = FAILED, "A fault of this program, which its output tells."
+            _save(job, state)
             with self._changed:
                 self._running = None
 
@@ -163,8 +163,8 @@ class JobQueue:
             raise _Stopped
 
 
-def _save(job: Job) -> None:
+def _save(job: Job, state: str | None = None) -> None:
     try:
-        job.save()
+        job.save(state)
     except OSError as error:  # such as a full disk; the worker goes on
         print(f"warning: {job.folder}: {error}", file=sys.stderr)

@@ -19,8 +19,8 @@ from cellseg_mm.serve.served_models import ServedModels
 
 def segment_job(
     job: Job, models: ServedModels, cells: JobCells, on_tile: Callable[[int, int], object]
-) -> None:
-    """Find the cells of a job's image and write its results; the job tells what became of it.
+) -> str:
+    """Find the cells of a job's image and write its results.
 
     Args:
         job: The job. Its files are called ``image…``, and all that is written into them is as if
@@ -29,6 +29,9 @@ def segment_job(
         cells: Makes the index.
         on_tile: Called after each tile with how many are done and how many there are; what it
             raises ends the job without results.
+
+    Returns:
+        The state that the job has now: done, or failed, and then the job has the error.
     """
     try:
         bundle = models.find(job.model)
@@ -43,6 +46,7 @@ def segment_job(
             raise UserError(outcome.error)
         job.warnings = [job.shown(sentence) for sentence in outcome.found["warnings"]]
         cells.make(job)
-        job.state = DONE
     except (UserError, OSError) as error:
-        job.state, job.error = FAILED, job.shown(str(error))
+        job.error = job.shown(str(error))
+        return FAILED
+    return DONE

@@ -21,14 +21,14 @@ class Work:
         self.step = threading.Semaphore(0)
         self.names: list[str] = []
 
-    def __call__(self, job: Job, on_tile: OnTile) -> None:
+    def __call__(self, job: Job, on_tile: OnTile) -> str:
         self.names.append(job.name)
         for tile in range(1, 4):
             assert self.step.acquire(timeout=20)
             if job.name == "fault":
                 raise RuntimeError("a fault")
             on_tile(tile, 3)
-        job.state = DONE
+        return DONE
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def test_jobs_are_done_in_turn(queue: JobQueue, work: Work, make: Callable[[str]
     assert queue.progress_of(last).tiles == 0
     work.step.release(10)
     until(lambda: last.state == DONE)
+    assert read_job(last.folder).state == DONE  # written before it is told
     assert (first.state, fault.state) == (DONE, FAILED)
     assert "a fault" not in str(fault.error)
     assert work.names == ["first", "fault", "last"]
     until(lambda: queue.position(last) is None)
-    until(lambda: read_job(last.folder).state == DONE)  # told first, then written
     assert [read_job(job.folder).state for job in (first, fault, last)] == [DONE, FAILED, DONE]
 
 

@@ -19,6 +19,11 @@ overrides:
   train_dataloader.num_workers: 0
   val_dataloader.num_workers: 0
   val_dataloader.persistent_workers: false
+  # Few boxes, since a network that has learned nothing finds a thousand cells in any image.
+  model.train_cfg.rpn_proposal.max_per_img: 100
+  model.train_cfg.rcnn.sampler.num: 32
+  model.test_cfg.rpn.max_per_img: 100
+  model.test_cfg.rcnn.max_per_img: 50
 rows:
   - name: killed
     config: configs/mask-rcnn_convnext-atto_fpn_cell.py
