@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -170,12 +170,17 @@ def _sum_stages(record: Record) -> Record:
     return summed
 
 
-def _read_records(path: Path) -> Iterable[Record]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+def _read_records(path: Path) -> Iterator[Record]:
+    """The numbers of each line; a run that was killed while it wrote, or a disk, damages some."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while it wrote
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            record = {k: v for k, v in content.items() if isinstance(v, (int, float))}
+            if "step" in record:
+                yield record
 
 
 def draw_learning_rate(axes: Axes, history: History) -> None:

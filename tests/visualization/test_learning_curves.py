@@ -56,6 +56,15 @@ def test_a_class_name_with_a_slash_is_no_other_score(tmp_path: Path) -> None:
     assert read_scalars(tmp_path).validation_curve("segm_mAP")[1].tolist() == [0.5]
 
 
+def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "vis_data"
+    folder.mkdir(parents=True)
+    whole = b'{"lr": 0.1, "loss": 2.0, "epoch": 1, "step": 10}'
+    damaged = [b'{"lr": \xff\xfe', b"3", b"null", b'{"lr": 0.1}', b'{"lr": 1, "step": "x"}']
+    (folder / "scalars.json").write_bytes(b"\n".join([*damaged, whole, whole[:20]]))
+    assert [record["step"] for record in read_scalars(tmp_path).training] == [10]
+
+
 def test_one_run(tmp_path: Path) -> None:
     write_run(tmp_path, "20250101_000000", run_records(1, 60, loss=1.0))
     history = read_scalars(tmp_path)
