@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from headless_chromium import Chromium
+from warm_python import WarmPython
 
 # One thread a test process, since there is one process a core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -60,28 +63,41 @@ RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def run_python() -> RunPython:
+def run_python() -> Iterator[RunPython]:
     """Runs a script of the project as a user does: ``run_python("tools/test.py", CONFIG, …)``.
 
-    With ``check=True``, an exit code other than 0 fails the test with what the script wrote.
+    Scripts and ``-m cellseg_mm`` run in a process that has imported the libraries, other calls in
+    one of their own. With ``check=True``, an exit code other than 0 fails the test with what the
+    script wrote.
     """
+    with contextlib.ExitStack() as closing:
 
-    def run(
-        *arguments: object, check: bool = False, timeout: float = 600
-    ) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=_REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},  # this checkout, if there are more
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert not (check and result.returncode), result.stdout + result.stderr
-        return result
+        @lru_cache
+        def warm() -> WarmPython:
+            return closing.enter_context(contextlib.closing(WarmPython()))
 
-    return run
+        def run(
+            *arguments: object, check: bool = False, timeout: float = 600
+        ) -> subprocess.CompletedProcess[str]:
+            command = list(map(str, arguments))
+            # This checkout, if there are more.
+            environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+            if command[0].endswith(".py") or command[:2] == ["-m", "cellseg_mm"]:
+                result = warm().run(command, environment, timeout)
+            else:
+                result = subprocess.run(
+                    [sys.executable, *command],
+                    cwd=_REPOSITORY,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=timeout,
+                    check=False,
+                )
+            assert not (check and result.returncode), result.stdout + result.stderr
+            return result
+
+        yield run
 
 
 @pytest.fixture(scope="session")
