@@ -158,11 +158,12 @@ def _be_a_tool(run: Callable[[], None], output: int) -> None:
     """The child's life; never returns."""
     code: int = 1
     try:
+        # Until the tool takes the signal over; not an exception in what is only set up for it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         limit = _virtual_bytes() + MEMORY_LIMIT
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
