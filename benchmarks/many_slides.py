@@ -1,0 +1,121 @@
+"""Slides a minute by one process, by two, and by two Ray nodes of which one is killed.
+
+    python benchmarks/many_slides.py MODEL [--slides N] [--size S] [OPTION ...]
+
+Paints slides, as benchmarks/large_image.py does, and segments them; further options go to
+cellseg segment. Each process has one thread. The nodes are of this machine, with a core each; one
+is killed, with its worker, in the middle of a slide. The exit code is 1 if files differ, or if a
+slide was done twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from large_image import REPOSITORY, Slide, differences
+
+LOOPBACK = "127.0.0.2"
+"""Ray takes 127.0.0.1 for the machine's address outside."""
+
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": LOOPBACK}
+
+os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+os.environ["PYTHONPATH"] = str(REPOSITORY)  # of the nodes, too
+
+
+def parse_args() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="name, folder or checkpoint")
+    parser.add_argument("--slides", type=int, default=10, metavar="N", help="default: 10")
+    parser.add_argument("--size", type=int, default=4000, metavar="S", help="default: 4000 px")
+    parser.add_argument("--tissue", type=float, default=0.25, metavar="SHARE", help="of a slide")
+    return parser.parse_known_args()
+
+
+def begin(slides: Path, out: Path, model: str, options: list[str]) -> subprocess.Popen[bytes]:
+    """Start the command."""
+    command = [sys.executable, "-m", "cellseg_mm", "segment", slides, "--model", model]
+    return subprocess.Popen(list(map(str, [*command, "--out", out, *options])), cwd=REPOSITORY)
+
+
+def seconds_of(slides: Path, out: Path, model: str, options: list[str]) -> float:
+    """Time of the command, start of Python included."""
+    start = time.perf_counter()
+    if code := begin(slides, out, model, options).wait():
+        sys.exit(code)
+    return time.perf_counter() - start
+
+
+def by_two_nodes(slides: Path, out: Path, model: str, options: list[str]) -> int:
+    """Segment on two nodes, and kill one; how many slides were done twice."""
+    from ray.cluster_utils import Cluster
+
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster.add_node(**NODE)
+    doomed: Any = cluster.add_node(**NODE)
+    start = time.perf_counter()
+    command = begin(slides, out, model, [*options, "--ray", cluster.address])
+    written: dict[str, set[int]] = {}
+    killed = False
+    while command.poll() is None:
+        for record in out.glob("*_run.json"):
+            written.setdefault(record.name, set()).add(record.stat().st_mtime_ns)
+        if not killed and written:
+            killed = kill(doomed, out)
+        time.sleep(0.05)
+    print(f"a node killed: {killed}; exit code {command.returncode}")
+    print(f"two nodes, one killed: {time.perf_counter() - start:.1f} s", flush=True)
+    cluster.shutdown()
+    return sum(len(times) > 1 for times in written.values()) + (not killed) + command.returncode
+
+
+def kill(node: Any, out: Path) -> bool:
+    """Kill a node and its worker while that writes a slide's results; whether it did."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    workers = [p for p in raylet.children() if "RayWorker" in " ".join(p.cmdline())]
+    if not any(str(out) in file.path for worker in workers for file in worker.open_files()):
+        return False
+    for parts in node.all_processes.values():
+        for part in parts:
+            part.process.kill()
+    for worker in workers:
+        worker.kill()
+    return True
+
+
+def main() -> int:
+    args, options = parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "slides").mkdir()
+        slide = Slide(args.size, args.size, args.tissue)
+        for number in range(args.slides):
+            slide.write(folder / "slides" / f"{number}.tif", [1])
+        area = args.slides * args.size**2 / 1e6
+        print(f"{args.slides} slides, {area:,.0f} megapixels, {args.tissue:.0%} of them tissue")
+        one = seconds_of(folder / "slides", folder / "one", args.model, options)
+        print(f"one process: {one:.1f} s", flush=True)
+        two = seconds_of(
+            folder / "slides", folder / "two", args.model, [*options, "--workers", "2"]
+        )
+        print(f"--workers 2: {two:.1f} s, {one / two:.2f} times as fast", flush=True)
+        twice = by_two_nodes(folder / "slides", folder / "nodes", args.model, options)
+        expected = folder / "one"
+        differing = [n for run in ("two", "nodes") for n in differences(folder / run, expected)]
+        print(f"files that differ: {', '.join(differing) or 'none'}")
+    return 1 if differing or twice else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
