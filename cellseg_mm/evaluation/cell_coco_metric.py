@@ -18,6 +18,7 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_coco_file
 from cellseg_mm.evaluation.cell_metrics import mean_defined
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.structures.mask_runs import MaskRuns
 
 _CAPS = (100, 1000)
 _AREA_RANGES = ("all", "small", "medium", "large")
@@ -201,6 +202,24 @@ class CellCocoMetric(BaseMetric):
 def _read_truth(path: Path) -> COCO:
     """Read a COCO json and check what COCO's matching silently relies on."""
     data = read_coco_file(path)
+    sizes = {image["id"]: (image["height"], image["width"]) for image in data["images"]}
+    rles: dict[int, list[Any]] = {image_id: [] for image_id in sizes}
+    for number, annotation in enumerate(data["annotations"]):
+        whole = isinstance(annotation.get("id"), int) and isinstance(annotation.get("bbox"), list)
+        area = annotation.get("area")
+        if annotation["image_id"] not in sizes or not whole or not isinstance(area, int | float):
+            raise UserError(
+                f"Annotation {number} of {path} lacks a whole id, a bbox or an area, or is of no "
+                "image in it: write the file again with data_prep/prepare.py."
+            )
+        rle = annotation.get("segmentation")
+        if isinstance(rle, dict) and isinstance(rle.get("counts"), str):
+            rles[annotation["image_id"]].append(rle)
+    for image_id, of_image in rles.items():
+        try:
+            MaskRuns.from_rles(of_image, *sizes[image_id])  # COCO's code trusts them
+        except UserError as error:
+            raise UserError(f"{path}, image {image_id}: {error}") from error
     ids = [annotation["id"] for annotation in data["annotations"]]
     if len(set(ids)) < len(ids) or min(ids, default=1) < 1:
         raise UserError(

@@ -62,17 +62,18 @@ class MaskRuns:
         """
         counts = []
         for i, rle in enumerate(rles):
-            if list(rle["size"]) != [height, width]:
+            size, text = rle.get("size"), rle.get("counts")
+            if not isinstance(size, Sequence) or list(size) != [height, width]:
                 raise UserError(
-                    f"Mask {i} has the size {list(rle['size'])}, but its image is "
+                    f"Mask {i} has the size {size}, but its image is "
                     f"{[height, width]} (height, width): masks must lie on the original image."
                 )
-            if not isinstance(rle["counts"], str):
+            if not isinstance(text, str):
                 raise UserError(
-                    f"The counts of mask {i} are a {type(rle['counts']).__name__}: write COCO's "
+                    f"The counts of mask {i} are a {type(text).__name__}: write COCO's "
                     "compressed RLE as a str."
                 )
-            counts.append(rle["counts"])
+            counts.append(text)
         return cls.from_counts(counts, height, width)
 
     @classmethod

@@ -480,10 +480,30 @@ def test_an_unknown_image_is_refused(tmp_path):
 
 
 def test_masks_of_another_size_are_refused(tmp_path):
-    truth, samples = small_case()
-    truth["images"][0]["width"] = 21
+    truth, _ = small_case()
+    samples = make_samples(1, [(1, 0, rectangle(21, 2, 3, 6, 7), 0.9)])
 
     with pytest.raises(ValueError, match="predict at the original size"):
+        our_numbers(tmp_path, truth, samples)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"segmentation": {"size": [20, 20], "counts": "000009999"}}, "image 1: .*[Mm]ask 0"),
+        ({"segmentation": {"size": [20, 21], "counts": "0"}}, "image 1: Mask 0 has the size"),
+        ({"segmentation": {"counts": "0"}}, "image 1: Mask 0 has the size None"),
+        ({"area": None}, "Annotation 0 of .* lacks"),
+        ({"bbox": "none"}, "Annotation 0 of .* lacks"),
+        ({"id": "one"}, "Annotation 0 of .* lacks"),
+        ({"image_id": 2}, "Annotation 0 of .* lacks"),
+    ],
+)
+def test_damaged_truth_is_refused(tmp_path, changed, complaint):
+    truth, samples = small_case()
+    truth["annotations"][0] |= changed
+
+    with pytest.raises(ValueError, match=complaint):
         our_numbers(tmp_path, truth, samples)
 
 
