@@ -68,6 +68,7 @@ def images_of(data_set: Path) -> dict[str, Path]:
         ("nucls_cc0", "he-consep", "rgb", 15),
         ("monusac", "he-monusac", "bgr", 12),
         ("hw3_sample", "he-monusac", "bgr", 1),
+        ("consep", "he-consep", "rgb", 1),
     ],
 )
 def test_files_agree(
