@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.structures.planes import (
     InstanceCrop,
     instance_extents,
@@ -153,6 +154,17 @@ def test_a_truncated_file(tmp_path):
     write_planes(path, noise)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match=r"cut\.tif is not a readable label file"):
+        read_planes(path)
+
+
+@pytest.mark.parametrize("tag", ["ImageWidth", "ImageLength"])
+def test_files_without_pixels_are_refused(tmp_path, tag):
+    path = tmp_path / "none.tif"
+    write_planes(path, np.ones((2, 4, 5), np.int32))
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for page in file.pages:
+            page.tags[tag].overwrite(0)
+    with pytest.raises(UserError, match=r"none\.tif"):
         read_planes(path)
 
 
