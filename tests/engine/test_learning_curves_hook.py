@@ -114,11 +114,12 @@ def test_a_failure_to_draw_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptur
 
     scalars = tmp_path / "20250101_000000" / "vis_data" / "scalars.json"
     scalars.parent.mkdir(parents=True)
-    scalars.write_text('{"lr": 0.1}\n')  # a record without its step
+    scalars.write_text('{"lr": 0.1, "loss": 1.0, "epoch": 1, "step": 10}\n')
+    (tmp_path / "curves.png").mkdir()  # where the picture is to be
     with caplog.at_level(logging.WARNING):
         LearningCurvesHook().after_val_epoch(runner)
     assert "could not be drawn" in caplog.text
-    assert not (tmp_path / "curves.png").exists()
+    assert not (tmp_path / "curves.svg").exists()
 
 
 def test_is_registered_and_runs_after_the_logger() -> None:

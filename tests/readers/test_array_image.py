@@ -17,7 +17,7 @@ def test_regions_of_an_array() -> None:
     )
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")  # one of another test
 def test_a_read_only_array_is_no_warning() -> None:
     pixels = np.ones((4, 4, 3), np.uint8)
     pixels.flags.writeable = False

@@ -139,7 +139,7 @@ def test_nothing_logged_is_an_empty_history(tmp_path: Path) -> None:
     ],
     ids=["one-record", "zeros", "validation-only", "nan"],
 )
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")  # matplotlib's
 def test_draws_whatever_there_is(tmp_path: Path, history: History) -> None:
     draw_learning_curves(history, tmp_path / "curves.png")
     picture = cv2.imread(str(tmp_path / "curves.png"))
