@@ -172,6 +172,7 @@ def measure_moving(tab: Chromium, address: str, job: str) -> None:
     x, y = MIDDLE
     for zoom in (1, 3, 8, 25):
         tab.run(f"void page.viewer.osd.viewport.zoomTo({zoom})")
+        time.sleep(0.5)  # the way there is an animation
         tab.wait(SETTLED, 120)
         longest_gap(tab, f"zoom to {zoom}×")
         for dx, dy in ((280, 200), (-280, 100), (200, -260), (-300, -100)):
