@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from large_image import REPOSITORY, Slide, differences
+from large_image import REPOSITORY, Segmentation, Slide, differences
 
 LOOPBACK = "127.0.0.2"
 """Ray takes 127.0.0.1 for the machine's address outside."""
@@ -42,20 +41,6 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
-def begin(slides: Path, out: Path, model: str, options: list[str]) -> subprocess.Popen[bytes]:
-    """Start the command."""
-    command = [sys.executable, "-m", "cellseg_mm", "segment", slides, "--model", model]
-    return subprocess.Popen(list(map(str, [*command, "--out", out, *options])), cwd=REPOSITORY)
-
-
-def seconds_of(slides: Path, out: Path, model: str, options: list[str]) -> float:
-    """Time of the command, start of Python included."""
-    start = time.perf_counter()
-    if code := begin(slides, out, model, options).wait():
-        sys.exit(code)
-    return time.perf_counter() - start
-
-
 def by_two_nodes(slides: Path, out: Path, model: str, options: list[str]) -> int:
     """Segment on two nodes, and kill one; how many slides were done twice."""
     from ray.cluster_utils import Cluster
@@ -65,7 +50,7 @@ def by_two_nodes(slides: Path, out: Path, model: str, options: list[str]) -> int
     cluster.add_node(**NODE)
     doomed: Any = cluster.add_node(**NODE)
     start = time.perf_counter()
-    command = begin(slides, out, model, [*options, "--ray", cluster.address])
+    command = Segmentation(model, [*options, "--ray", cluster.address]).start(slides, out)
     written: dict[str, set[int]] = {}
     killed = False
     while command.poll() is None:
@@ -96,21 +81,21 @@ def kill(node: Any, out: Path) -> bool:
 
 def main() -> int:
     args, options = parse_args()
+    model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "slides").mkdir()
+        slides = folder / "slides"
+        slides.mkdir()
         slide = Slide(args.size, args.size, args.tissue)
         for number in range(args.slides):
-            slide.write(folder / "slides" / f"{number}.tif", [1])
+            slide.write(slides / f"{number}.tif", [1])
         area = args.slides * args.size**2 / 1e6
         print(f"{args.slides} slides, {area:,.0f} megapixels, {args.tissue:.0%} of them tissue")
-        one = seconds_of(folder / "slides", folder / "one", args.model, options)
+        one, _ = Segmentation(model, options).run(slides, folder / "one")
         print(f"one process: {one:.1f} s", flush=True)
-        two = seconds_of(
-            folder / "slides", folder / "two", args.model, [*options, "--workers", "2"]
-        )
+        two, _ = Segmentation(model, [*options, "--workers", "2"]).run(slides, folder / "two")
         print(f"--workers 2: {two:.1f} s, {one / two:.2f} times as fast", flush=True)
-        twice = by_two_nodes(folder / "slides", folder / "nodes", args.model, options)
+        twice = by_two_nodes(slides, folder / "nodes", model, options)
         expected = folder / "one"
         differing = [n for run in ("two", "nodes") for n in differences(folder / run, expected)]
         print(f"files that differ: {', '.join(differing) or 'none'}")
