@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+import cellseg_mm  # noqa: F401  each stage imports this before mmdet, which then needs no compiled mmcv
+
 Unit = Literal["s", "bytes", "images/s", "×"]
 
 

@@ -1,8 +1,9 @@
 """How fast the page of ``cellseg serve`` is, in headless Chromium without a GPU.
 
-From the choice of a 1000×1000 image to its cells on the screen; and how long the page blocks while
-a slide with 100,000 cells is moved and zoomed: the longest gap between two frames, and the most CPU
-time that one task of the page's thread takes, which other programs do not change. Needs Chromium.
+From the command to the server's answer; from the choice of a 1000×1000 image to its cells on the
+screen; and how long the page blocks while a slide with 100,000 cells is moved and zoomed: the
+longest gap between two frames, and the most CPU time that one task of the page's thread takes,
+which other programs do not change. Needs Chromium.
 
     python benchmarks/served_page.py [IMAGE] [--cells N] [--repeats N]
 """
@@ -53,6 +54,7 @@ def running_server(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "cellseg_mm", "serve", "--port", str(port)]
+    begin = time.perf_counter()
     server = subprocess.Popen(
         [*command, "--folder", str(folder / "jobs")], env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
@@ -60,6 +62,7 @@ def running_server(folder: Path) -> Iterator[str]:
         with socket.socket() as probe:
             while probe.connect_ex(("127.0.0.1", port)):
                 time.sleep(0.1)
+        print(f"start of the server: {time.perf_counter() - begin:.1f} s", flush=True)
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
