@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Samples handled at once: bounds the peak memory (about 30 bytes each) whatever the boxes.
-_CHUNK = 1 << 22
+# Samples handled at once: bounds the peak memory (about 100 bytes each) whatever the boxes.
+_CHUNK = 1 << 21
 
 
 class AxisSamples(NamedTuple):
@@ -49,32 +49,53 @@ def roi_align_planes(
     start = boxes[:, :2] - 0.5
     size = (boxes[:, 2:] - 0.5) - start
     bins = size / size.new_tensor([out_w, out_h])
+    grids = bins.ceil().clamp(min=0).to(torch.int64)
     # The one value that is read back from the device: how many samples each box takes.
-    grids = bins.ceil().clamp(min=0).to(torch.int64).cpu()
-    for grid in grids.unique(dim=0):
-        grid_w, grid_h = (int(n) for n in grid)
-        if grid_w * grid_h == 0:
-            continue
-        members = (grids == grid).all(dim=1).nonzero()[:, 0].to(boxes.device)
-        for chunk in members.split(max(1, _CHUNK // (out_h * grid_h * out_w * grid_w))):
-            x = sample_axis(start[chunk, 0], bins[chunk, 0], out_w, grid_w, planes.shape[2])
-            y = sample_axis(start[chunk, 1], bins[chunk, 1], out_h, grid_h, planes.shape[1])
-            samples = _bilinear(planes, ids[chunk], y, x)
-            samples = samples.view(len(chunk), out_h, grid_h, out_w, grid_w)
-            total = torch.zeros_like(samples[:, :, 0, :, 0])
-            for row in range(grid_h):
-                for column in range(grid_w):
-                    total += samples[:, :, row, :, column]
-            result[chunk] = total / (grid_h * grid_w)
-    return result
+    boxes_of, turns = _passes(grids.prod(dim=1).cpu())
+    per_chunk = max(1, _CHUNK // (out_h * out_w))
+    for box, turn in zip(boxes_of.split(per_chunk), turns.split(per_chunk), strict=True):
+        lengths = turn.unique_consecutive(return_counts=True)[1].tolist()
+        box, turn = box.to(boxes.device), turn.to(boxes.device)
+        across = grids[box, 0]
+        offset = torch.stack([turn % across, turn // across], dim=1) + 0.5
+        shift = offset * bins[box] / grids[box]
+        x = _bilinear(_edges(start[box, 0], bins[box, 0], out_w) + shift[:, :1], planes.shape[2])
+        y = _bilinear(_edges(start[box, 1], bins[box, 1], out_h) + shift[:, 1:], planes.shape[1])
+        samples = _sample(planes, ids[box], y, x)
+        for members, part in zip(box.split(lengths), samples.split(lengths), strict=True):
+            result.index_add_(0, members, part)
+    return result.div_(grids.prod(dim=1).clamp(min=1)[:, None, None])
+
+
+def _passes(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples of a bin, one pass over the boxes after the other: boxes and numbers, (S,) each.
+
+    The first pass takes the first sample of each box, the second pass the next of those that have
+    one, and so on: within a pass no box comes twice, and the sums keep their order.
+    """
+    first = counts.cumsum(dim=0) - counts
+    box = torch.arange(len(counts)).repeat_interleave(counts)
+    number = torch.arange(len(box)) - first[box]
+    number, order = number.sort(stable=True)
+    return box[order], number
 
 
 def sample_axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> AxisSamples:
     """Sampling points, neighbours and weights along one axis of ``length`` pixels."""
-    cell = torch.arange(out, device=start.device, dtype=start.dtype)
     offset = torch.arange(grid, device=start.device, dtype=start.dtype) + 0.5
-    edges = start[:, None] + cell * bins[:, None]
-    position = (edges[:, :, None] + (offset * bins[:, None] / grid)[:, None, :]).flatten(1)
+    shift = offset * bins[:, None] / grid
+    position = _edges(start, bins, out)[:, :, None] + shift[:, None, :]
+    return _bilinear(position.flatten(1), length)
+
+
+def _edges(start: Tensor, bins: Tensor, out: int) -> Tensor:
+    """Where the bins begin: (R, out)."""
+    numbers = torch.arange(out, device=start.device, dtype=start.dtype)
+    return start[:, None] + numbers * bins[:, None]
+
+
+def _bilinear(position: Tensor, length: int) -> AxisSamples:
+    """Neighbours and weights of positions along an axis of ``length`` pixels."""
     inside = (position >= -1) & (position <= length)
     position = position.clamp(min=0)
     low = position.to(torch.int64).clamp(max=length - 1)
@@ -84,21 +105,24 @@ def sample_axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -
     return AxisSamples(low, high, weight_low, torch.where(inside, weight_high, 0.0))
 
 
-def _bilinear(planes: Tensor, ids: Tensor, y: AxisSamples, x: AxisSamples) -> Tensor:
+def _sample(planes: Tensor, ids: Tensor, y: AxisSamples, x: AxisSamples) -> Tensor:
     """Values of the instances' bitmaps at all pairs of y and x: (R, samples_y, samples_x)."""
-    rows = torch.cat([y.low, y.high], dim=1) * planes.shape[2]
-    columns = torch.cat([x.low, x.high], dim=1)
-    index = rows[:, :, None] + columns[:, None, :]
+    height, width = planes.shape[1:]
+    narrow = torch.int32 if height * width < 1 << 31 else torch.int64
+    rows = torch.stack([y.low, y.high]).to(narrow) * width
+    columns = torch.stack([x.low, x.high]).to(narrow)
+    index = rows[:, None, :, :, None] + columns[None, :, :, None, :]
     ids = ids[:, None, None].to(planes.dtype)
-    absent = planes[0].take(index) != ids
+    present = _equal(planes[0], index, ids)
     for plane in planes[1:]:
-        absent &= plane.take(index) != ids
-    absent = absent.view(len(ids), 2, y.low.shape[1], 2, x.low.shape[1])
-    value: Tensor | None = None
-    for row, weight_row in enumerate((y.weight_low, y.weight_high)):
-        for column, weight_column in enumerate((x.weight_low, x.weight_high)):
-            share = weight_row[:, :, None] * weight_column[:, None, :]
-            share.masked_fill_(absent[:, row, :, column], 0.0)
-            value = share if value is None else value.add_(share)
-    assert value is not None
-    return value
+        present.bitwise_or_(_equal(plane, index, ids))
+    row_weights = torch.stack([y.weight_low, y.weight_high])
+    column_weights = torch.stack([x.weight_low, x.weight_high])
+    shares = row_weights[:, None, :, :, None] * column_weights[None, :, :, None, :]
+    (low_low, low_high), (high_low, high_high) = shares.mul_(present)
+    return low_low.add_(low_high).add_(high_low).add_(high_high)
+
+
+def _equal(plane: Tensor, index: Tensor, ids: Tensor) -> Tensor:
+    """1 where the pixels of ``plane`` at ``index`` have the id of their box, else 0."""
+    return plane.flatten().index_select(0, index.flatten()).view(index.shape).eq_(ids)
