@@ -6,16 +6,18 @@ import json
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from mmdet.structures.mask import BitmapMasks
 
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.planes import pack_planes, read_planes
+
+if TYPE_CHECKING:  # stages import this module first: cellseg_mm comes before mmdet
+    from mmdet.structures.mask import BitmapMasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class DenseScene:
 
     def bitmap_masks(self) -> BitmapMasks:
         """The truth as stock MMDetection holds it: N × H × W bytes, so it is not kept."""
+        from mmdet.structures.mask import BitmapMasks
+
         return BitmapMasks(self.masks.to_ndarray(), *self.rgb.shape[:2])
 
     def sample(self, masks: LabelMapMasks | BitmapMasks) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-import cellseg_mm  # noqa: F401  each stage imports this before mmdet, which then needs no compiled mmcv
+import cellseg_mm  # noqa: F401  before a stage imports mmdet
 
 Unit = Literal["s", "bytes", "images/s", "×"]
 

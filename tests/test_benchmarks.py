@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
 
 def test_quick_stages(run_python: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     """One with a process of its own, one with a scorer; not in a process that has all imported."""
@@ -21,3 +23,8 @@ def test_quick_stages(run_python: Callable[..., CompletedProcess[str]], tmp_path
         "all cell metrics of an image",
     }
     assert (tmp_path / "results.md").is_file()
+
+
+@pytest.mark.parametrize("program", ["training_step.py", "training_switches.py"])
+def test_programs_start(program: str, run_python: Callable[..., CompletedProcess[str]]) -> None:
+    assert "usage" in run_python("-B", f"benchmarks/{program}", "--help", check=True).stdout

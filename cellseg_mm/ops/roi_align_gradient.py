@@ -15,7 +15,7 @@ import torch
 from scipy.sparse import csc_array
 from torch import Tensor
 
-from cellseg_mm.ops.roi_align_planes import sample_axis
+from cellseg_mm.ops.axis_samples import sample_axis
 
 # Weights held at once: bounds the memory (12 bytes each) whatever the boxes.
 _CHUNK = 1 << 22

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-# Samples handled at once: bounds the peak memory (about 100 bytes each) whatever the boxes.
-_CHUNK = 1 << 21
+from cellseg_mm.ops.axis_samples import AxisSamples, bilinear, bin_edges
 
-
-class AxisSamples(NamedTuple):
-    """Bilinear sampling along one axis, all (R, samples); points outside weigh nothing."""
-
-    low: Tensor
-    high: Tensor
-    weight_low: Tensor
-    weight_high: Tensor
+# Samples handled at once: bounds the peak memory (some 100 bytes each for 28×28 bins) whatever the boxes.
+_CHUNK = 1 << 20
 
 
 def roi_align_planes(
@@ -49,80 +42,80 @@ def roi_align_planes(
     start = boxes[:, :2] - 0.5
     size = (boxes[:, 2:] - 0.5) - start
     bins = size / size.new_tensor([out_w, out_h])
-    grids = bins.ceil().clamp(min=0).to(torch.int64)
+    grids = bins.ceil().clamp(min=0)
+    grids = torch.where(grids.isfinite().all(dim=1, keepdim=True), grids, 0.0).to(torch.int64)
+    counts = grids.prod(dim=1)
     # The one value that is read back from the device: how many samples each box takes.
-    boxes_of, turns = _passes(grids.prod(dim=1).cpu())
+    on_host, order = counts.cpu().sort(descending=True)
+    order = order.to(boxes.device)
     per_chunk = max(1, _CHUNK // (out_h * out_w))
-    for box, turn in zip(boxes_of.split(per_chunk), turns.split(per_chunk), strict=True):
-        lengths = turn.unique_consecutive(return_counts=True)[1].tolist()
-        box, turn = box.to(boxes.device), turn.to(boxes.device)
-        across = grids[box, 0]
-        offset = torch.stack([turn % across, turn // across], dim=1) + 0.5
-        shift = offset * bins[box] / grids[box]
-        x = _bilinear(_edges(start[box, 0], bins[box, 0], out_w) + shift[:, :1], planes.shape[2])
-        y = _bilinear(_edges(start[box, 1], bins[box, 1], out_h) + shift[:, 1:], planes.shape[1])
-        samples = _sample(planes, ids[box], y, x)
-        for members, part in zip(box.split(lengths), samples.split(lengths), strict=True):
-            result.index_add_(0, members, part)
-    return result.div_(grids.prod(dim=1).clamp(min=1)[:, None, None])
+    for block, block_counts in zip(order.split(per_chunk), on_host.split(per_chunk), strict=True):
+        total = result.new_zeros((len(block), out_h, out_w))
+        for sizes, place, number in _passes(block_counts, per_chunk):
+            box, number = block[place.to(boxes.device)], number.to(boxes.device)
+            across = grids[box, 0]
+            offset = torch.stack([number % across, number // across], dim=1) + 0.5
+            shift = offset * bins[box] / grids[box]
+            x_edges, y_edges = (
+                bin_edges(start[box, axis], bins[box, axis], out)
+                for axis, out in enumerate((out_w, out_h))
+            )
+            x = bilinear(x_edges + shift[:, :1], planes.shape[2])
+            y = bilinear(y_edges + shift[:, 1:], planes.shape[1])
+            for part in _sample(planes, ids[box], y, x).split(sizes):
+                total[: len(part)].add_(part)
+        result[block] = total
+    return result.div_(counts.clamp(min=1)[:, None, None])
 
 
-def _passes(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The samples of a bin, one pass over the boxes after the other: boxes and numbers, (S,) each.
+def _passes(counts: Tensor, per_chunk: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """The samples of a bin, one pass over the boxes after the other, several passes at a time.
 
     The first pass takes the first sample of each box, the second pass the next of those that have
-    one, and so on: within a pass no box comes twice, and the sums keep their order.
+    one, and so on, so that the sums keep their order.
+
+    Args:
+        counts: (R,) samples a bin of each box, falling: a pass takes the first so many boxes.
+        per_chunk: Most boxes of all passes of a chunk together, at least R.
+
+    Yields:
+        Boxes of each pass; place in ``counts`` and number of each sample.
     """
-    first = counts.cumsum(dim=0) - counts
-    box = torch.arange(len(counts)).repeat_interleave(counts)
-    number = torch.arange(len(box)) - first[box]
-    number, order = number.sort(stable=True)
-    return box[order], number
-
-
-def sample_axis(start: Tensor, bins: Tensor, out: int, grid: int, length: int) -> AxisSamples:
-    """Sampling points, neighbours and weights along one axis of ``length`` pixels."""
-    offset = torch.arange(grid, device=start.device, dtype=start.dtype) + 0.5
-    shift = offset * bins[:, None] / grid
-    position = _edges(start, bins, out)[:, :, None] + shift[:, None, :]
-    return _bilinear(position.flatten(1), length)
-
-
-def _edges(start: Tensor, bins: Tensor, out: int) -> Tensor:
-    """Where the bins begin: (R, out)."""
-    numbers = torch.arange(out, device=start.device, dtype=start.dtype)
-    return start[:, None] + numbers * bins[:, None]
-
-
-def _bilinear(position: Tensor, length: int) -> AxisSamples:
-    """Neighbours and weights of positions along an axis of ``length`` pixels."""
-    inside = (position >= -1) & (position <= length)
-    position = position.clamp(min=0)
-    low = position.to(torch.int64).clamp(max=length - 1)
-    high = (low + 1).clamp(max=length - 1)
-    weight_high = torch.where(low == length - 1, 0.0, position - low)
-    weight_low = torch.where(inside, 1 - weight_high, 0.0)
-    return AxisSamples(low, high, weight_low, torch.where(inside, weight_high, 0.0))
+    numbers = torch.arange(int(counts[0]))
+    sizes = torch.searchsorted(-counts, -numbers)
+    ends = sizes.cumsum(dim=0)
+    begin, done = 0, 0
+    while begin < len(numbers):
+        end = int(torch.searchsorted(ends, done + per_chunk, right=True))
+        of_chunk = sizes[begin:end]
+        first = (ends[begin:end] - of_chunk - done).repeat_interleave(of_chunk)
+        number = numbers[begin:end].repeat_interleave(of_chunk)
+        yield of_chunk.tolist(), torch.arange(len(first)) - first, number
+        begin, done = end, int(ends[end - 1])
 
 
 def _sample(planes: Tensor, ids: Tensor, y: AxisSamples, x: AxisSamples) -> Tensor:
     """Values of the instances' bitmaps at all pairs of y and x: (R, samples_y, samples_x)."""
     height, width = planes.shape[1:]
-    narrow = torch.int32 if height * width < 1 << 31 else torch.int64
-    rows = torch.stack([y.low, y.high]).to(narrow) * width
-    columns = torch.stack([x.low, x.high]).to(narrow)
+    down, right = planes.stride()[1:]
+    span = (height - 1) * down + (width - 1) * right + 1
+    narrow = torch.int32 if span < 1 << 31 else torch.int64
+    rows = torch.stack([y.low, y.high]).to(narrow) * down
+    columns = torch.stack([x.low, x.high]).to(narrow) * right
     index = rows[:, None, :, :, None] + columns[None, :, :, None, :]
     ids = ids[:, None, None].to(planes.dtype)
-    present = _equal(planes[0], index, ids)
-    for plane in planes[1:]:
+    # The memory that a plane spans as one row: a part of a larger plane is not copied.
+    spans = [plane.as_strided((span,), (1,)) for plane in planes]
+    present = _equal(spans[0], index, ids)
+    for plane in spans[1:]:
         present.bitwise_or_(_equal(plane, index, ids))
     row_weights = torch.stack([y.weight_low, y.weight_high])
     column_weights = torch.stack([x.weight_low, x.weight_high])
     shares = row_weights[:, None, :, :, None] * column_weights[None, :, :, None, :]
-    (low_low, low_high), (high_low, high_high) = shares.mul_(present)
-    return low_low.add_(low_high).add_(high_low).add_(high_high)
+    shares = shares.mul_(present)
+    return shares[0, 0].add_(shares[0, 1]).add_(shares[1, 0]).add_(shares[1, 1])
 
 
-def _equal(plane: Tensor, index: Tensor, ids: Tensor) -> Tensor:
-    """1 where the pixels of ``plane`` at ``index`` have the id of their box, else 0."""
-    return plane.flatten().index_select(0, index.flatten()).view(index.shape).eq_(ids)
+def _equal(pixels: Tensor, index: Tensor, ids: Tensor) -> Tensor:
+    """1 where the pixels at ``index`` have the id of their box, else 0."""
+    return pixels.index_select(0, index.flatten()).view(index.shape).eq_(ids)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cellseg_mm.ops.roi_align_planes import AxisSamples, sample_axis
+from cellseg_mm.ops.axis_samples import AxisSamples, sample_axis
 
 
 class FeatureRows:
