@@ -18,6 +18,7 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.annotations import match_categories, read_coco_file
 from cellseg_mm.evaluation.cell_metrics import mean_defined
 from cellseg_mm.evaluation.image_detections import ImageDetections
+from cellseg_mm.evaluation.predictions import compressed_mask, is_box, is_finite, is_integer
 from cellseg_mm.structures.mask_runs import MaskRuns
 
 _CAPS = (100, 1000)
@@ -81,7 +82,7 @@ class CellCocoMetric(BaseMetric):
             raise UserError(f"`metric` is {metric!r}, but may be 'segm', 'bbox' or both.")
         self.ann_file = Path(ann_file)
         self.classwise = classwise
-        self._truth = _read_truth(self.ann_file)
+        self._truth = _read_truth(self.ann_file, with_masks="segm" in self.iou_types)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what the model found in a batch; see :class:`ImageDetections` for the form."""
@@ -199,27 +200,26 @@ class CellCocoMetric(BaseMetric):
         MMLogger.get_current_instance().info("\n" + "\n".join(lines))
 
 
-def _read_truth(path: Path) -> COCO:
+def _read_truth(path: Path, with_masks: bool) -> COCO:
     """Read a COCO json and check what COCO's matching silently relies on."""
     data = read_coco_file(path)
-    sizes = {image["id"]: (image["height"], image["width"]) for image in data["images"]}
-    rles: dict[int, list[Any]] = {image_id: [] for image_id in sizes}
+    sizes = {image["id"]: [image["height"], image["width"]] for image in data["images"]}
     for number, annotation in enumerate(data["annotations"]):
-        whole = isinstance(annotation.get("id"), int) and isinstance(annotation.get("bbox"), list)
-        area = annotation.get("area")
-        if annotation["image_id"] not in sizes or not whole or not isinstance(area, int | float):
+        usable = {
+            "image_id": annotation["image_id"] in sizes,
+            "id": is_integer(annotation.get("id")),
+            "bbox": is_box(annotation.get("bbox")),
+            "area": is_finite(annotation.get("area")),
+            "segmentation": not with_masks or bool(annotation.get("segmentation")),
+        }
+        if not all(usable.values()):
             raise UserError(
-                f"Annotation {number} of {path} lacks a whole id, a bbox or an area, or is of no "
-                "image in it: write the file again with data_prep/prepare.py."
+                f"Annotation {number} of {path} has no usable "
+                f"{', '.join(key for key, fine in usable.items() if not fine)}: write the file "
+                "again with data_prep/prepare.py."
             )
-        rle = annotation.get("segmentation")
-        if isinstance(rle, dict) and isinstance(rle.get("counts"), str):
-            rles[annotation["image_id"]].append(rle)
-    for image_id, of_image in rles.items():
-        try:
-            MaskRuns.from_rles(of_image, *sizes[image_id])  # COCO's code trusts them
-        except UserError as error:
-            raise UserError(f"{path}, image {image_id}: {error}") from error
+    if with_masks:
+        _check_masks(data["annotations"], sizes, path)
     ids = [annotation["id"] for annotation in data["annotations"]]
     if len(set(ids)) < len(ids) or min(ids, default=1) < 1:
         raise UserError(
@@ -227,6 +227,39 @@ def _read_truth(path: Path) -> COCO:
             "'not matched': number the annotations again."
         )
     return COCO(data)
+
+
+def _check_masks(
+    annotations: Sequence[dict[str, Any]], sizes: dict[int, list[int]], path: Path
+) -> None:
+    """Refuse masks that are damaged or of another size: COCO's code trusts them."""
+    by_image: dict[int, list[dict[str, Any]]] = {image_id: [] for image_id in sizes}
+    for annotation in annotations:
+        by_image[annotation["image_id"]].append(annotation)
+    for image_id, of_image in by_image.items():
+        size = sizes[image_id]
+        compressed: list[dict[str, Any]] = []
+        others: list[dict[str, Any]] = []
+        for annotation in of_image:
+            mask = annotation["segmentation"]
+            known = isinstance(mask, dict) and isinstance(mask.get("counts"), str)
+            (compressed if known else others).append(annotation)
+        _check_each(others, size, path)
+        try:
+            MaskRuns.from_rles([a["segmentation"] for a in compressed], *size)  # all at once
+        except UserError:
+            _check_each(compressed, size, path)  # names the annotation
+            raise
+
+
+def _check_each(annotations: Sequence[dict[str, Any]], size: list[int], path: Path) -> None:
+    for annotation in annotations:
+        try:
+            compressed_mask(annotation["segmentation"], size)
+        except UserError as error:
+            raise UserError(
+                f"Annotation {annotation['id']} of {path} cannot be used: {error}"
+            ) from error
 
 
 def _detection_records(

@@ -108,9 +108,9 @@ def check_prediction(record: Any, annotations: Annotations | None = None) -> Pre
         if record["category_id"] not in annotations.categories:
             raise UserError(f"category {record['category_id']} is not in {annotations.source}.")
         size = [image["height"], image["width"]]
-    segmentation = _compressed(record["segmentation"], size)
+    segmentation = compressed_mask(record["segmentation"], size)
     box = record.get("bbox")
-    if not (isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))):
+    if not is_box(box):
         box = coco_mask.toBbox(segmentation).tolist()
     return Prediction(
         image_id=record["image_id"],
@@ -141,8 +141,16 @@ def _open_json(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _compressed(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
-    """Compressed RLE of any of COCO's three forms, checked against the image's size."""
+def compressed_mask(segmentation: Any, size: list[int] | None) -> dict[str, Any]:
+    """Compressed RLE of any of COCO's three forms.
+
+    Args:
+        segmentation: RLE, compressed or not, or polygons.
+        size: [height, width] of the image, pixels; without it, polygons cannot be read.
+
+    Raises:
+        ValueError: It is none of them, or of another size.
+    """
     if isinstance(segmentation, list):
         return _from_polygons(segmentation, size)
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
@@ -215,3 +223,8 @@ def is_finite(value: Any) -> bool:
         return (isinstance(value, float) or is_integer(value)) and math.isfinite(value)
     except OverflowError:
         return False
+
+
+def is_box(value: Any) -> bool:
+    """Whether it is a list of four numbers that floats can hold."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_finite, value))

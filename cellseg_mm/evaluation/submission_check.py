@@ -13,7 +13,7 @@ from reprlib import repr as shown
 from typing import IO, Any
 
 from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.evaluation.predictions import is_finite, is_integer
+from cellseg_mm.evaluation.predictions import is_box, is_finite, is_integer
 from cellseg_mm.files.json_file import iterate_list, read_json
 from cellseg_mm.structures.coco_rle import decode_counts
 
@@ -216,7 +216,7 @@ def _record_problems(
 
 
 def _box_problems(box: Any) -> Iterator[str]:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+    if not is_box(box):
         yield f"bbox must be four finite numbers, not {shown(box)}"
     elif min(box[2:]) < 0:
         # COCO takes the area from the box and ignores a detection of negative area.
@@ -250,7 +250,7 @@ def _mask_problems(segmentation: Any, size: tuple[int, int] | None) -> Iterator[
 
 def _reaches_outside(box: Any, size: tuple[int, int]) -> bool:
     """Whether an [x, y, width, height] box ends more than a pixel outside the image."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+    if not is_box(box):
         return False
     x, y, width, height = box
     return x + width > size[1] + 1 or y + height > size[0] + 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cellseg_mm.ops.axis_samples import AxisSamples, bilinear, bin_edges
 
-# Samples handled at once: bounds the peak memory (some 100 bytes each for 28×28 bins) whatever the boxes.
+# Samples handled at once: bounds the peak memory (some 100 bytes each) whatever the boxes.
 _CHUNK = 1 << 20
 
 
