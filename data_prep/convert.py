@@ -61,7 +61,10 @@ def parse_args() -> argparse.Namespace:
         choices=("bgr", "rgb"),
         help="MoNuSAC: order of the colours in .tif files (default: bgr, as it distributes them)",
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.images is not None and not args.images.is_dir():
+        parser.error(f"--images {args.images} is no folder")
+    return args
 
 
 def summary(done: Conversion, out: Path) -> str:

@@ -109,6 +109,11 @@ def summary(audit: dict[str, Any], out: Path) -> str:
     if ignored := audit.get("ignored"):
         counts = ", ".join(f"{number} in {part}" for part, number in ignored.items())
         lines.append(f"  ignored cells, neither cell nor background: {counts}")
+    if audit["classes_assumed"]:
+        lines.append(
+            "  classes: nothing names those of class1.tif, class2.tif, …; are they others than "
+            "these, give --classes"
+        )
     fold = "" if split["fold"] is None else f", fold {split['fold']}"
     lines += [
         f"  split:  {out / split['file']}{fold}",

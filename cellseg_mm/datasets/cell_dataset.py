@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,6 +70,7 @@ class CellDataset(CocoDataset):
                 f"The annotation file {self.ann_file} does not exist: write it with "
                 "'python data_prep/prepare.py RAW --out DIR' and set data_root=DIR."
             )
+        self._left_out: Counter[str] = Counter()
         try:
             samples: list[dict[str, Any]] = super().load_data_list()
         except UserError:
@@ -88,6 +90,8 @@ class CellDataset(CocoDataset):
                 "such images."
             )
         self._warn_of_unknown_scales(samples)
+        if not self.test_mode:
+            self._warn_of_other_classes()
         return samples
 
     def _warn_of_unknown_scales(self, samples: Sequence[Mapping[str, Any]]) -> None:
@@ -98,6 +102,18 @@ class CellDataset(CocoDataset):
                 f"{self.ann_file}: {unknown} of {len(samples)} images do not state their µm per "
                 f"pixel; they are taken as they are, as if of {scales[0]:g}. Write mpp into "
                 f"dataset.json, or convert with --mpp, and prepare the data set again.",
+                "current",
+                logging.WARNING,
+            )
+
+    def _warn_of_other_classes(self) -> None:
+        """Cells of classes that are not asked for teach that they are background."""
+        if self._left_out:
+            counts = (f"{count:,} {name}" for name, count in self._left_out.items())
+            print_log(
+                f"{self.ann_file}: cells of classes that are not in metainfo.classes count as "
+                f"background: {', '.join(counts)}. To leave them out of training and scores, "
+                "prepare with a --class-table that has `ignore` for them.",
                 "current",
                 logging.WARNING,
             )
@@ -130,6 +146,11 @@ class CellDataset(CocoDataset):
             if record["category_id"] in labels and not record.get("iscrowd")
         ]
         cells = len(records)
+        self._left_out.update(
+            self.coco.cats[record["category_id"]]["name"]
+            for record in raw_data_info["raw_ann_info"]
+            if record["category_id"] not in labels and not record.get("iscrowd")
+        )
         # An ignored cell of ours stands in the file once for each category.
         records += {
             record["instance_id"]: record

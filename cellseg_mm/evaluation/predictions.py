@@ -225,6 +225,6 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def is_box(value: Any) -> bool:
+def is_box(value: Any) -> TypeGuard[list[float]]:
     """Whether it is a list of four numbers that floats can hold."""
     return isinstance(value, list) and len(value) == 4 and all(map(is_finite, value))

@@ -139,6 +139,6 @@ def at_mpp(
     if scale is None:
         view.warnings.append(
             f"{image.path} does not say how large its pixels are; they were taken as {model_mpp:g} "
-            "µm wide, as the model's are, and cells are missed if they are not: state --mpp."
+            "µm wide, as the model's are, and cells are missed if they are not: state the scale."
         )
     return view

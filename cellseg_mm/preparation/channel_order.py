@@ -111,7 +111,7 @@ def as_record(decision: ChannelOrder) -> Mapping[str, object]:
     """The decision as `audit.json` holds it."""
     return {
         "order": decision.order,
-        "decided_by": "argument" if decision.stated else "vote",
+        "decided_by": "argument or dataset.json" if decision.stated else "vote",
         "rgb_votes": decision.rgb_votes,
         "bgr_votes": decision.bgr_votes,
         "abstentions": decision.abstentions,

@@ -138,6 +138,7 @@ def prepare_dataset(
         InputError: The raw folder or the output folder cannot be used; it lists all reasons.
     """
     with replaced_folder(options.out, options.raw) as folder:
+        unnamed = not options.classes
         options, facts = _with_facts(options)
         table = ClassTable.unchanged(options.classes)
         if options.class_table is not None:
@@ -173,6 +174,7 @@ def prepare_dataset(
         findings += find_split(fold, train, groups, table.targets, share, table.annotated)
         findings += _unmatched_groups(options, images)
         audit = _audit(options, table, inspections, order, groups, fold, findings)
+        audit["classes_assumed"] = unnamed and not facts.classes
         if any(ignored.values()):
             audit["ignored"] = ignored
         _write_json(folder / AUDIT_FILE, audit, indent=1)

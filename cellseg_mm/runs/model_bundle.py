@@ -182,9 +182,11 @@ def read_bundle(folder: Path) -> ModelBundle:
     """
     path = folder / MODEL_FILE
     if not path.is_file():
+        checkpoints = sorted(folder.glob("best_*.pth")) or sorted(folder.glob("*.pth"))
         raise MissingFileError(
             f"{folder} is not a published model, for it has no {MODEL_FILE}: name a folder that "
-            "tools/publish_model.py wrote, or a checkpoint file."
+            "tools/publish_model.py wrote, or a checkpoint file"
+            + (f", such as {checkpoints[0]}." if checkpoints else ".")
         )
     _check_size(path, _LARGEST_MODEL_FILE)
     content = read_json(path, "The model")

@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.utils import manager
 
+from cellseg_mm.engine.hooks.class_count_hook import ClassCountHook
 from cellseg_mm.engine.hooks.fitting_weights_hook import FittingWeightsHook
 from cellseg_mm.errors import UserError
 
@@ -38,6 +39,10 @@ def _as_the_config_says(build: Builder[Params, Built]) -> Builder[Params, Built]
                 f"The config's {what} cannot be used ({reason}): mend the config, or what "
                 "--cfg-options changes in it."
             ) from error
+        finally:
+            # MMEngine keeps its lock when what it guards cannot be made: other threads would hang.
+            while manager._lock._is_owned():
+                manager._lock.release()
 
     return built
 
@@ -50,6 +55,8 @@ class QuietRunner(Runner):
     """
 
     set_randomness = _as_the_config_says(Runner.set_randomness)
+    build_message_hub = _as_the_config_says(Runner.build_message_hub)
+    build_visualizer = _as_the_config_says(Runner.build_visualizer)
     build_model = _as_the_config_says(Runner.build_model)
     build_optim_wrapper = _as_the_config_says(Runner.build_optim_wrapper)
     build_param_scheduler = _as_the_config_says(Runner.build_param_scheduler)
@@ -63,13 +70,7 @@ class QuietRunner(Runner):
     @_as_the_config_says
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger; the arguments are those of ``Runner.build_logger``."""
-        try:
-            logger: MMLogger = super().build_logger(*args, **kwargs)
-        except BaseException:
-            # MMEngine keeps its lock when a logger cannot be made: other threads would hang.
-            if manager._lock._is_owned():
-                manager._lock.release()
-            raise
+        logger: MMLogger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(self._is_short)
@@ -77,9 +78,10 @@ class QuietRunner(Runner):
 
     @_as_the_config_says
     def register_hooks(self, *args: Any, **kwargs: Any) -> None:
-        """Register the config's hooks, and what lets weights for other classes be loaded."""
+        """Register the config's hooks, and those that look after classes."""
         super().register_hooks(*args, **kwargs)
         self.register_hook(FittingWeightsHook())
+        self.register_hook(ClassCountHook())
 
     def _is_short(self, record: logging.LogRecord) -> bool:
         return record.getMessage().count("\n") < self.longest

@@ -105,13 +105,12 @@ class JobQueue:
         with self._changed:
             if job in self._waiting:
                 self._waiting.remove(job)
-                job.state = CANCELLED
             elif job is self._running:
                 self._cancelled = True
                 return True
             else:
                 return False
-        _save(job)
+        _save(job, CANCELLED)
         return True
 
     def position(self, job: Job) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.serve.app import build_app
 from cellseg_mm.serve.guard import is_loopback, own_names
 from cellseg_mm.serve.job_store import JobStore
@@ -37,11 +39,12 @@ def serve(
         results: Results of ``cellseg segment`` that are shown.
 
     Raises:
-        UserError: A model or results do not exist, or the folder is in use.
+        UserError: A model or results do not exist, or the folder or the port is in use.
     """
     served = ServedModels(models, options.device)
     store = JobStore(options.folder, options.keep_days)
     store.add(open_results(results, options.folder))
+    listening = _listen(host, port)
     token = None
     if not is_loopback(host):
         token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
@@ -49,10 +52,8 @@ def serve(
     print(
         f"{_address(host, port, token)}  (Ctrl-C ends it; jobs lie in {options.folder})", flush=True
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -60,6 +61,18 @@ def serve(
         ws="none",
         timeout_graceful_shutdown=_GRACE,
     )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UserError(
+            f"Port {port} of {host} cannot be used ({error.strerror or error}): is another server "
+            "running? Choose another with --port."
+        ) from error
 
 
 def _address(host: str, port: int, token: str | None) -> str:

@@ -132,7 +132,9 @@ def read_planes(path: Path | str) -> npt.NDArray[np.int32]:
             f"{path} is not a readable label file ({error}): write it again with "
             "data_prep/prepare.py."
         ) from error
-    if pages.ndim not in (2, 3) or pages.dtype.kind not in "ui" or not pages.size:
+    if not pages.size:
+        raise UserError(f"{path} has no pixels: write it again with data_prep/prepare.py.")
+    if pages.ndim not in (2, 3) or pages.dtype.kind not in "ui":
         raise UserError(
             f"{path} holds {pages.dtype} values of shape {pages.shape}, but planes are (P, H, W) "
             "integers: write it again with data_prep/prepare.py."

@@ -35,6 +35,9 @@ SCORES = {
     "segm_mAP_50": ("AP50", palette.VERMILION),
     "segm_mAP_75": ("AP75", palette.GREEN),
 }
+_LARGEST = 1e300
+"""Number that is taken for one: an integer of JSON may be more than a float holds."""
+
 _STAGE_LOSS = re.compile(r"s\d+\.(?=loss_)")
 _BEST_BY = "segm_mAP"
 _MARK_UP_TO = 40
@@ -178,8 +181,9 @@ def _read_records(path: Path) -> Iterator[Record]:
         except (ValueError, RecursionError):
             continue
         if isinstance(content, dict):
-            record = {k: v for k, v in content.items() if isinstance(v, (int, float))}
-            if "step" in record:
+            numbers = {k: v for k, v in content.items() if isinstance(v, (int, float))}
+            record = {k: v for k, v in numbers.items() if not abs(v) > _LARGEST}
+            if record.get("step", -1) >= 0 and record.get("epoch", 1) > 0:
                 yield record
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from cellseg_mm.cli.main import main
+from cellseg_mm.files import atomic_write
 from cellseg_mm.inference import cell_segmenter
 from cellseg_mm.preparation.synthetic_cells import synthesize_image
 from cellseg_mm.runs import model_bundle
@@ -135,6 +136,24 @@ def test_bad_input_is_a_sentence_and_nothing_is_written(
     said = capsys.readouterr().err.splitlines()
     assert message in said[-1]
     assert not list(out.glob("*")) if out.exists() else True
+
+
+def test_a_folder_that_cannot_be_written_to(
+    bundle: ModelBundle,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is noticed before the model is loaded; a test may run as root, whom no mode stops."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / ".hidden"))
+
+    monkeypatch.setattr(cell_segmenter, "CellFinder", None)
+    monkeypatch.setattr(atomic_write, "_locked_file", refuse)
+    assert run(["segment", "--model", str(bundle.folder), "--out", str(tmp_path), str(images)]) == 2
+    assert f"--out {tmp_path} cannot be written to (Permission denied)" in capsys.readouterr().err
 
 
 def test_models_are_listed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def test_bad_input_is_a_sentence(
     said = capsys.readouterr().err
     assert message in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No address is printed: another program answers there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit) as caught:
+            main(["serve", "--folder", str(tmp_path), "--port", str(port)])
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert f"Port {port} of 127.0.0.1 cannot be used" in said.err
+    assert "http" not in said.out
 
 
 def test_what_to_install_is_said(

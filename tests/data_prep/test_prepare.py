@@ -44,6 +44,9 @@ def test_summary(raw, tmp_path, prepare):
     assert (tmp_path / "out" / "audit.html").is_file()
     train = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
     assert [c["name"] for c in train["categories"]] == ["cell", "other"]
+    assert "give --classes" not in result.stdout
+    assumed = prepare(raw, "--out", tmp_path / "other")
+    assert "nothing names those of class1.tif, class2.tif" in assumed.stdout
 
 
 def test_bad_input_is_listed_whole(raw, tmp_path, prepare):

@@ -12,6 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 
 import cellseg_mm.register  # noqa: F401
+from cellseg_mm.datasets import cell_dataset
 from cellseg_mm.datasets.cell_dataset import CellDataset
 from cellseg_mm.errors import UserError
 from cellseg_mm.structures.planes import write_planes
@@ -86,6 +87,17 @@ def test_classes_come_from_the_config_by_name(handmade: Path) -> None:
     assert cells.get_data_info(0)["patient"] == "P1"
     unannotated = [cells.get_data_info(index).get("unannotated") for index in range(3)]
     assert unannotated == [[], [0, 1], None]  # None: all classes are annotated
+
+
+def test_cells_of_other_classes_are_counted(
+    handmade: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(cell_dataset, "print_log", lambda text, *others: said.append(text))
+    dataset(handmade, metainfo={"classes": ("stroma", "tumour")})
+    assert not said
+    dataset(handmade, metainfo={"classes": ("tumour",)})
+    assert "count as background: 1 stroma." in said[0]
 
 
 def test_an_image_without_cells_is_a_sample(handmade: Path) -> None:

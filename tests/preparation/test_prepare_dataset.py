@@ -159,7 +159,7 @@ def test_an_order_that_nothing_tells_must_be_stated(raw, tmp_path):
         prepare_dataset(options(raw.root, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     audit = prepare_dataset(options(raw.root, tmp_path / "out", channel_order="bgr"))
-    assert audit["channel_order"]["decided_by"] == "argument"
+    assert audit["channel_order"]["decided_by"] == "argument or dataset.json"
     assert audit["images"][0]["classes"]["a"]["file"] == "absent"
     assert any("no cell at all" in warning for warning in audit["warnings"])
 

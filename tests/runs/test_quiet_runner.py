@@ -33,6 +33,7 @@ class ToyModel(BaseModel):
         ({"default_hooks": {"logger": {"type": "LoggerHook", "interval": 0}}}, "hooks .*interval"),
         ({"randomness": {"seed": -1}}, "randomness .*Seed must be"),
         ({"log_level": "LOUD"}, "logger .*LOUD"),
+        ({"visualizer": {"type": "Visualizer", "wrong": 1}}, "visualizer .*wrong"),
         ({"train_dataloader": {"dataset": {"type": "NoSuchSet"}}}, "train loop .*NoSuchSet"),
     ],
 )

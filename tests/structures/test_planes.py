@@ -164,7 +164,7 @@ def test_files_without_pixels_are_refused(tmp_path, tag):
     with tifffile.TiffFile(path, mode="r+b") as file:
         for page in file.pages:
             page.tags[tag].overwrite(0)
-    with pytest.raises(UserError, match=r"none\.tif"):
+    with pytest.raises(UserError, match=r"none\.tif has no pixels"):
         read_planes(path)
 
 

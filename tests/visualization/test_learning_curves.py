@@ -61,6 +61,7 @@ def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     whole = b'{"lr": 0.1, "loss": 2.0, "epoch": 1, "step": 10}'
     damaged = [b'{"lr": \xff\xfe', b"3", b"null", b'{"lr": 0.1}', b'{"lr": 1, "step": "x"}']
+    damaged += [b'{"lr": 1, "step": 1, "epoch": 0}', b'{"lr": 1, "step": 1%s}' % (b"0" * 400)]
     (folder / "scalars.json").write_bytes(b"\n".join([*damaged, whole, whole[:20]]))
     assert [record["step"] for record in read_scalars(tmp_path).training] == [10]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from cellseg_mm.errors import UserError, printable
-from cellseg_mm.files.atomic_write import atomic_write, remove_unfinished
+from cellseg_mm.files.atomic_write import atomic_write, remove_unfinished, unfinished_file
 from cellseg_mm.inference.batch.batch_options import BatchOptions
 from cellseg_mm.inference.batch.executor import Executor
 from cellseg_mm.inference.batch.find_images import NamedImage, name_images
@@ -73,6 +73,7 @@ def segment_batch(
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: name a folder.")
     out.mkdir(parents=True, exist_ok=True)
+    _require_writable(out)
     asked = options.asked(bundle.sha256)
     finished = {
         image.name: found
@@ -169,6 +170,16 @@ def _row(outcome: ImageOutcome) -> Mapping[str, Any]:
     if outcome.found is None:
         return {"image": image, "error": outcome.error}
     return {"image": image, **outcome.found, "warnings": " ".join(outcome.found["warnings"])}
+
+
+def _require_writable(out: Path) -> None:
+    try:
+        with unfinished_file(out / SUMMARY_FILE):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be written to ({error.strerror}): name another folder."
+        ) from error
 
 
 def _remove_unfinished(folders: set[Path]) -> None:

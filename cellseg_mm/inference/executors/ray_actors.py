@@ -124,8 +124,8 @@ def _check_machine(orders: Orders) -> None:
     for name, wanted in orders.versions.items():
         if (version := found.get(name)) != wanted:
             raise UserError(
-                f"{name} is {version}, but {wanted} where the job was started: results could "
-                "differ, so install the same versions on all machines."
+                f"{name} is {version or 'not installed'}, but {wanted} where the job was started: "
+                "results could differ, so install the same versions on all machines."
             )
     if orders.folder.is_dir():
         os.chdir(orders.folder)

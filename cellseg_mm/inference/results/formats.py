@@ -58,7 +58,10 @@ def check_formats(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in FORMATS:
-            raise UserError(f"{name} is not a format of results: choose from {', '.join(FORMATS)}.")
+            raise UserError(
+                f"{name} is not a format of results: choose from {', '.join(FORMATS)}, with blanks "
+                "between them."
+            )
 
 
 def result_paths(folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:

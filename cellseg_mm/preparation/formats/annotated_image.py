@@ -16,7 +16,7 @@ Ring = npt.NDArray[np.float64]
 """(N, 2), x and y of the vertices in pixels; closed or not."""
 
 FARTHEST = 1e9
-"""Pixels, beyond every image; sums and differences are still exact there."""
+"""Pixels, beyond every image; sums and differences are exact to a millionth of one there."""
 
 PixelSource = Path | Callable[[], npt.NDArray[np.uint8]]
 """An image file of any kind that `readers` open, or what gives the pixels: (H, W, 3) uint8, RGB."""

@@ -78,6 +78,10 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
     if not source.exists():
         yield Problem(source, "it does not exist", "name the exported file, or their folder")
         return
+    if source.suffix == ".qpproj":
+        what = "it is a QuPath project, not the objects in it"
+        yield Problem(source, what, "export each image's objects as GeoJSON, and name that folder")
+        return
     if not files:
         yield Problem(source, "it holds no .geojson", "export the objects of each image there")
     folder = options.images or (source if source.is_dir() else source.parent)

@@ -244,3 +244,6 @@ def test_a_folder_without_annotations(refused, tmp_path: Path) -> None:
     ]
     (missing,) = refused("qupath", tmp_path / "none.geojson")
     assert "does not exist" in missing
+    (tmp_path / "project.qpproj").touch()
+    (project,) = refused("qupath", tmp_path / "project.qpproj")
+    assert "export each image's objects" in project
