@@ -110,8 +110,11 @@ def _sample(image: Any, data_sample: Any, dataset: Any, bgr: bool) -> LoaderSamp
     if known is None:
         nothing = np.zeros(0, np.int64)
         return LoaderSample(name, pixels, [], nothing, np.zeros((0, 4), np.float32), False)
-    cells = list(cells_from_planes(read_planes(known["label_path"]), known["instance_ids"]))
-    return LoaderSample(name, pixels, cells, known["labels"], known["bboxes"], True)
+    labels, ids, boxes = (
+        known[key][known["labels"] >= 0] for key in ("labels", "instance_ids", "bboxes")
+    )  # the others are ignored
+    cells = list(cells_from_planes(read_planes(known["label_path"]), ids))
+    return LoaderSample(name, pixels, cells, labels, boxes, True)
 
 
 def _stored_truth(data_sample: Any, dataset: Any, shape: tuple[int, ...]) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ def bitmap(box: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
     return canvas
 
 
-def prepare(folder: Path, images: int, truth: bool) -> CellDataset:
+def prepare(folder: Path, images: int, truth: bool, ignored: int = 0) -> CellDataset:
     """A data set whose images hold cell 1 of class 0 and cell 2 of class 1."""
     classes = CellDataset.METAINFO["classes"]
     annotations: dict[str, Any] = {
@@ -64,7 +64,7 @@ def prepare(folder: Path, images: int, truth: bool) -> CellDataset:
                         "category_id": number,
                         "bbox": [x1, y1, x2 - x1, y2 - y1],
                         "area": (x2 - x1) * (y2 - y1),
-                        "iscrowd": 0,
+                        "iscrowd": int(number == ignored),
                         "instance_id": number,
                     }
                 )
@@ -122,6 +122,13 @@ def test_truth_on_the_left_and_good_predictions_on_the_right(tmp_path: Path, rle
     assert swatch > 0
     assert [count(left, label) - swatch for label in range(4)] == [*RIMS, 0, 0]
     assert [count(right, label) - swatch for label in range(4)] == [0, 0, RIMS[0], 0]
+
+
+def test_an_ignored_cell_is_not_drawn(tmp_path: Path) -> None:
+    dataset = prepare(tmp_path / "data", images=1, truth=True, ignored=2)
+    folder = run(OverlayHook(), dataset, tmp_path, "val")
+    left, right = np.split(cv2.imread(str(folder / "cells11.png")), 2, axis=1)
+    assert [count(left, label) - count(right, 1) for label in range(2)] == [RIMS[0], 0]
 
 
 def test_without_truth_there_are_predictions_alone(tmp_path: Path) -> None:

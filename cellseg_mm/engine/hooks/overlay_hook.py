@@ -98,8 +98,9 @@ class OverlayHook(Hook):
 
 def _truth_panel(sample: dict[str, Any]) -> Panel:
     planes = read_planes(sample["label_path"])
-    cells = list(cells_from_planes(planes, sample["instance_ids"]))
-    return Panel(f"Truth: {len(cells):,} cells", cells, sample["labels"])
+    scored = sample["labels"] >= 0  # the others are ignored
+    cells = list(cells_from_planes(planes, sample["instance_ids"][scored]))
+    return Panel(f"Truth: {len(cells):,} cells", cells, sample["labels"][scored])
 
 
 def _prediction_panel(output: Any, height: int, width: int, score_thr: float) -> Panel:
