@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.formats.registry import FORMATS
 from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
 
@@ -61,10 +62,7 @@ def parse_args() -> argparse.Namespace:
         choices=("bgr", "rgb"),
         help="MoNuSAC: order of the colours in .tif files (default: bgr, as it distributes them)",
     )
-    args = parser.parse_args()
-    if args.images is not None and not args.images.is_dir():
-        parser.error(f"--images {args.images} is no folder")
-    return args
+    return parser.parse_args()
 
 
 def summary(done: Conversion, out: Path) -> str:
@@ -94,6 +92,8 @@ def summary(done: Conversion, out: Path) -> str:
 def main() -> None:
     with exit_with_a_sentence("nothing was written."):
         args = parse_args()
+        if args.images is not None and not args.images.is_dir():
+            raise UserError(f"--images {args.images} is no folder: name that of the images.")
     with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
         from cellseg_mm.preparation.convert_dataset import ConvertOptions, convert_dataset

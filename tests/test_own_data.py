@@ -23,7 +23,7 @@ from stress.tool_process import import_libraries, run_tool
 CLASSES = ("tumour", "stromal", "TIL", "other")
 QUICK = [
     *("train_dataloader.num_workers=0", "val_dataloader.num_workers=0"),
-    "train_dataloader.dataset.pipeline.2.size=96",
+    "train_dataloader.dataset.pipeline.3.size=96",
     *("model.train_cfg.rpn_proposal.nms_pre=100", "model.train_cfg.rpn_proposal.max_per_img=50"),
     *("model.test_cfg.rpn.nms_pre=100", "model.test_cfg.rpn.max_per_img=50"),
     "model.test_cfg.rcnn.max_per_img=50",

@@ -74,6 +74,7 @@ def test_a_scripts_arguments_and_overrides_exist(
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, module.__name__, module)  # its dataclasses look there
+    monkeypatch.syspath_prepend(str(ROOT / script).rpartition("/")[0])
     spec.loader.exec_module(module)
     monkeypatch.setattr("sys.argv", [script, *arguments])
     parsed = module.parse_args()

@@ -83,14 +83,15 @@ def written_or_not(out: Path) -> Callable[[], str]:
 
 
 def _sentence(error: BaseException | None) -> str | None:
-    """The innermost message of a chain that is meant for the user."""
-    found = None
+    """The message of a chain that is meant for the user: the outermost one of ours."""
+    of_system = None
     while error is not None:
         if isinstance(error, UserError):
-            found = str(error)
-            if found.startswith("Caught ") and _IN_WORKER in found:
-                found = found.rpartition(_IN_WORKER)[2].partition(": ")[2].strip()
-        elif found is None and isinstance(error, OSError) and error.errno in _USERS:
-            found = f"{error.filename or 'The disk'}: {error.strerror}."
+            text = str(error)
+            if text.startswith("Caught ") and _IN_WORKER in text:
+                text = text.rpartition(_IN_WORKER)[2].partition(": ")[2].strip()
+            return text
+        if of_system is None and isinstance(error, OSError) and error.errno in _USERS:
+            of_system = f"{error.filename or 'The disk'}: {error.strerror}."
         error = error.__cause__ or error.__context__
-    return found
+    return of_system
