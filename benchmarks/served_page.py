@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,11 +60,13 @@ def running_server(folder: Path) -> Iterator[str]:
         [*command, "--folder", str(folder / "jobs")], env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
     try:
-        with socket.socket() as probe:
-            while probe.connect_ex(("127.0.0.1", port)):
-                time.sleep(0.1)
+        address = f"http://127.0.0.1:{port}/"
+        while not answers(address):
+            if server.poll() is not None:
+                sys.exit(f"The server ended with exit code {server.returncode}.")
+            time.sleep(0.02)
         print(f"start of the server: {time.perf_counter() - begin:.1f} s", flush=True)
-        yield f"http://127.0.0.1:{port}/"
+        yield address
     finally:
         server.terminate()
         server.wait()
@@ -91,6 +94,17 @@ def ask(address: str, method: str, path: str, body: bytes | None = None) -> Any:
     request = urllib.request.Request(address + path, body, {"X-Cellseg": "1"}, method=method)
     with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read() or "null")
+
+
+def answers(address: str) -> bool:
+    """Whether a server has begun to answer."""
+    try:
+        ask(address, "GET", "models")
+    except urllib.error.HTTPError:
+        raise  # an answer that does not change
+    except OSError:
+        return False
+    return True
 
 
 def slide_job(address: str, folder: Path, cells: int) -> str:

@@ -84,9 +84,9 @@ def run_tool(
         script: Its path in the repository.
         arguments: Its arguments.
         seconds: Time that it may take.
-        kill: A signal, and after how many seconds it is sent.
-        cold: Start Python anew, so that the libraries are imported; the seconds of ``kill`` begin
-            when the tool has taken over SIGTERM, its first step.
+        kill: A signal, and after how many seconds it is sent. They begin when the tool has taken
+            over SIGTERM, its first step.
+        cold: Start Python anew, so that the libraries are imported.
     """
     argv = [str(REPOSITORY / script), *map(str, arguments)]
 
@@ -97,7 +97,7 @@ def run_tool(
         sys.argv = argv
         runpy.run_path(argv[0], run_name="__main__")
 
-    return _fork(run, " ".join([script, *argv[1:]]), seconds, kill, cold)
+    return _fork(run, " ".join([script, *argv[1:]]), seconds, kill)
 
 
 def run_reader(read: Callable[[], object], name: str, seconds: float = 60) -> Outcome:
@@ -116,7 +116,6 @@ def _fork(
     command: str,
     seconds: float,
     kill: tuple[signal.Signals, float] | None,
-    cold: bool = False,
 ) -> Outcome:
     sys.stdout.flush()
     sys.stderr.flush()
@@ -128,11 +127,12 @@ def _fork(
     if pid == 0:
         _be_a_tool(run, output)
     descriptor = os.pidfd_open(pid)
-    while cold and not _catches(pid, signal.SIGTERM):
-        if select.select([descriptor], [], [], 0.005)[0]:
-            break
-    if kill is not None and not select.select([descriptor], [], [], kill[1])[0]:
-        os.kill(pid, kill[0])
+    if kill is not None:
+        while not _has_begun(pid) and time.monotonic() - start < seconds:
+            if select.select([descriptor], [], [], 0.005)[0]:
+                break  # it has ended
+        if not select.select([descriptor], [], [], kill[1])[0]:
+            os.kill(pid, kill[0])
     hung = not select.select([descriptor], [], [], seconds)[0]
     if hung:
         os.kill(pid, signal.SIGKILL)
@@ -158,8 +158,9 @@ def _be_a_tool(run: Callable[[], None], output: int) -> None:
     """The child's life; never returns."""
     code: int = 1
     try:
-        # Until the tool takes the signal over; not an exception in what is only set up for it.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # As Python starts, whatever handlers the parent has; see _has_begun for the order.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -191,6 +192,11 @@ def _end_session(session: int) -> int:
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     return len(left)
+
+
+def _has_begun(pid: int) -> bool:
+    """Whether a tool has taken over SIGTERM; in its session it has no handler of its parent's."""
+    return os.getsid(pid) == pid and _catches(pid, signal.SIGTERM)
 
 
 def _catches(pid: int, number: signal.Signals) -> bool:

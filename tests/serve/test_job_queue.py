@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from cellseg_mm.files.atomic_write import atomic_write
 from cellseg_mm.serve.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, new_id, read_job
 from cellseg_mm.serve.job_queue import JobQueue, OnTile
 from cellseg_mm.serve.request_error import RequestError
@@ -74,12 +76,30 @@ def test_jobs_are_done_in_turn(queue: JobQueue, work: Work, make: Callable[[str]
     assert queue.progress_of(last).tiles == 0
     work.step.release(10)
     until(lambda: last.state == DONE)
-    assert read_job(last.folder).state == DONE  # written before it is told
     assert (first.state, fault.state) == (DONE, FAILED)
     assert "a fault" not in str(fault.error)
     assert work.names == ["first", "fault", "last"]
     until(lambda: queue.position(last) is None)
     assert [read_job(job.folder).state for job in (first, fault, last)] == [DONE, FAILED, DONE]
+
+
+def test_a_state_is_written_before_it_is_told(
+    queue: JobQueue, work: Work, make: Callable[[str], Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make("job")
+    written_and_told = []
+
+    @contextmanager
+    def watched(target: Path) -> Iterator[Path]:
+        with atomic_write(target) as unfinished:
+            yield unfinished
+        written_and_told.append((read_job(target.parent).state, job.state))
+
+    monkeypatch.setattr("cellseg_mm.serve.job.atomic_write", watched)
+    queue.put(job)
+    work.step.release(3)
+    until(lambda: job.state == DONE)
+    assert written_and_told == [(RUNNING, RUNNING), (DONE, RUNNING)]
 
 
 def test_cancelling(queue: JobQueue, work: Work, make: Callable[[str], Job]) -> None:
