@@ -174,9 +174,8 @@ def prepare_dataset(
         findings += find_split(fold, train, groups, table.targets, share, table.annotated)
         findings += _unmatched_groups(options, images)
         audit = _audit(options, table, inspections, order, groups, fold, findings)
-        audit["classes_assumed"] = unnamed and not facts.classes
-        if any(ignored.values()):
-            audit["ignored"] = ignored
+        audit |= {"classes_assumed": unnamed and not facts.classes}
+        audit |= {"ignored": ignored} if any(ignored.values()) else {}
         _write_json(folder / AUDIT_FILE, audit, indent=1)
         (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
         if write_page is not None:
