@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONFIG := configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py
 DEMO := work_dirs/demo
-OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo max_epochs=9
+OPTIONS := --work-dir $(DEMO) --cfg-options data_root=data/demo max_epochs=14
 
 .PHONY: setup demo test bench stress docs clean
 
