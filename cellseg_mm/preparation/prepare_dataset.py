@@ -138,8 +138,7 @@ def prepare_dataset(
         InputError: The raw folder or the output folder cannot be used; it lists all reasons.
     """
     with replaced_folder(options.out, options.raw) as folder:
-        unnamed = not options.classes
-        options, facts = _with_facts(options)
+        options, facts, classes_assumed = _with_facts(options)
         table = ClassTable.unchanged(options.classes)
         if options.class_table is not None:
             table = read_class_table(options.class_table, options.classes)
@@ -174,8 +173,9 @@ def prepare_dataset(
         findings += find_split(fold, train, groups, table.targets, share, table.annotated)
         findings += _unmatched_groups(options, images)
         audit = _audit(options, table, inspections, order, groups, fold, findings)
-        audit |= {"classes_assumed": unnamed and not facts.classes}
-        audit |= {"ignored": ignored} if any(ignored.values()) else {}
+        audit["classes_assumed"] = classes_assumed
+        if any(ignored.values()):
+            audit["ignored"] = ignored
         _write_json(folder / AUDIT_FILE, audit, indent=1)
         (folder / "audit.md").write_text(audit_markdown(audit), encoding="utf-8")
         if write_page is not None:
@@ -183,8 +183,12 @@ def prepare_dataset(
     return audit
 
 
-def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts]:
-    """Read `dataset.json`, and take from it what the user has not said."""
+def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts, bool]:
+    """Read `dataset.json`, and take from it what the user has not said.
+
+    Returns:
+        The options, completed; the facts; whether neither names the classes.
+    """
     try:
         facts = read_facts(options.raw)
     except BadFileError as error:
@@ -192,8 +196,9 @@ def _with_facts(options: PrepareOptions) -> tuple[PrepareOptions, RawFacts]:
     order = options.channel_order
     if order == "auto" and facts.channel_order is not None:
         order = facts.channel_order
-    classes = options.classes or facts.classes or DEFAULT_CLASSES
-    return replace(options, classes=classes, channel_order=order), facts
+    stated = options.classes or facts.classes
+    completed = replace(options, classes=stated or DEFAULT_CLASSES, channel_order=order)
+    return completed, facts, not stated
 
 
 def _check(

@@ -13,10 +13,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
-from cellseg_mm.structures.cell_crops import cells_from_planes
+from cellseg_mm.structures.cell_crops import cells_from_planes, scored_cells
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.palette import class_palette
-from cellseg_mm.structures.planes import InstanceCrop, read_planes
+from cellseg_mm.structures.planes import InstanceCrop
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,8 @@ def _sample(image: Any, data_sample: Any, dataset: Any, bgr: bool) -> LoaderSamp
     if known is None:
         nothing = np.zeros(0, np.int64)
         return LoaderSample(name, pixels, [], nothing, np.zeros((0, 4), np.float32), False)
-    labels, ids, boxes = (
-        known[key][known["labels"] >= 0] for key in ("labels", "instance_ids", "bboxes")
-    )  # the others are ignored
-    cells = list(cells_from_planes(read_planes(known["label_path"]), ids))
+    cells, scored = scored_cells(known)
+    labels, boxes = known["labels"][scored], known["bboxes"][scored]
     return LoaderSample(name, pixels, cells, labels, boxes, True)
 
 

@@ -13,10 +13,9 @@ from mmengine.registry import HOOKS
 from cellseg_mm.errors import UserError
 from cellseg_mm.evaluation.image_detections import ImageDetections
 from cellseg_mm.files.rgb_file import read_rgb, write_rgb
-from cellseg_mm.structures.cell_crops import cells_from_planes
+from cellseg_mm.structures.cell_crops import scored_cells
 from cellseg_mm.structures.mask_runs import MaskRuns
 from cellseg_mm.structures.palette import class_palette
-from cellseg_mm.structures.planes import read_planes
 from cellseg_mm.visualization.overlay_picture import Panel, overlay_picture
 
 
@@ -97,9 +96,7 @@ class OverlayHook(Hook):
 
 
 def _truth_panel(sample: dict[str, Any]) -> Panel:
-    planes = read_planes(sample["label_path"])
-    scored = sample["labels"] >= 0  # the others are ignored
-    cells = list(cells_from_planes(planes, sample["instance_ids"][scored]))
+    cells, scored = scored_cells(sample)
     return Panel(f"Truth: {len(cells):,} cells", cells, sample["labels"][scored])
 
 
