@@ -26,24 +26,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("raw", metavar="RAW", type=Path, help="folder in the raw layout")
     add("--out", metavar="DIR", type=Path, required=True, help="folder to write, such as data/cell")
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument(
-        "--val-fraction",
-        metavar="F",
-        type=float,
-        default=0.05,
-        help="share of the images for validation (default: 0.05; 0: all images for training)",
-    )
-    split.add_argument(
-        "--folds", metavar="K", type=int, help="split into K folds of equal size instead"
-    )
-    add("--fold", metavar="I", type=int, help="with --folds: the validation fold, from 0")
-    add(
-        "--group-regex",
-        metavar="R",
-        help="finds in an image's name what must stay together in a split: the first group, or the "
-        "whole match (default: the patient in dataset.json or of a TCGA barcode)",
-    )
+    _add_split_options(parser)
     add(
         "--channel-order",
         choices=("auto", "rgb", "bgr"),
@@ -76,7 +59,6 @@ def parse_args() -> argparse.Namespace:
         type=float,
         help="with --ignore-unlabelled: least score of such a cell (default: 0.6)",
     )
-    add("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
     add(
         "--workers",
         metavar="N",
@@ -90,6 +72,30 @@ def parse_args() -> argparse.Namespace:
     if args.min_score is not None and args.ignore_unlabelled is None:
         parser.error("--min-score goes with --ignore-unlabelled")
     return args
+
+
+def _add_split_options(parser: argparse.ArgumentParser) -> None:
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument(
+        "--val-fraction",
+        metavar="F",
+        type=float,
+        default=0.05,
+        help="share of the images for validation (default: 0.05; 0: all images for training)",
+    )
+    split.add_argument(
+        "--folds", metavar="K", type=int, help="split into K folds of equal size instead"
+    )
+    parser.add_argument(
+        "--fold", metavar="I", type=int, help="with --folds: the validation fold, from 0"
+    )
+    parser.add_argument(
+        "--group-regex",
+        metavar="R",
+        help="finds in an image's name what must stay together in a split: the first group, or the "
+        "whole match (default: the patient in dataset.json or of a TCGA barcode)",
+    )
+    parser.add_argument("--seed", metavar="K", type=int, default=0, help="of the split (default 0)")
 
 
 def _cpu_count() -> int:

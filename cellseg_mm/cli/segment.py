@@ -87,6 +87,11 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="leave out images whose results are complete and would come out the same",
     )
+    _add_processes(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
     processes = parser.add_mutually_exclusive_group()
     processes.add_argument(
         "--workers",
@@ -100,13 +105,12 @@ def add_command(commands: Any) -> None:
         metavar="auto|HOST:PORT",
         help="let a Ray cluster do it, an image each GPU at a time; auto: the one of this machine",
     )
-    add(
+    parser.add_argument(
         "--cores-per-worker",
         type=int,
         metavar="N",
         help="with --ray: cores for an image at a time, where there is no GPU (default: 1)",
     )
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -147,7 +147,7 @@ class CellFinder:
         return F.pad(images, (0, right, 0, bottom)) if right or bottom else images
 
     def _cells(self, found: Detections, height: int, width: int) -> list[DetectedCell]:
-        grids = ProbabilityMasks(found.masks, found.boxes, height, width)
+        grids = ProbabilityMasks(found.masks, found.mask_boxes, height, width)
         crops = grids.to_rle(self._mask_threshold).runs.crops()
         values = (found.boxes, found.scores, found.labels, found.probabilities)
         return [

@@ -23,12 +23,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmdet.models.roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead, StandardRoIHead
+from mmdet.models.roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.models.refining_roi_head import RefiningRoIHead
 
 
 @MODELS.register_module()
@@ -120,8 +121,8 @@ class _TellsBoxHeads:
 
 
 @MODELS.register_module()
-class PartialLabelRoIHead(_TellsBoxHeads, StandardRoIHead):
-    """``StandardRoIHead`` for images that lack classes; its box head is a partial-label one."""
+class PartialLabelRoIHead(_TellsBoxHeads, RefiningRoIHead):
+    """``RefiningRoIHead`` for images that lack classes; its box head is a partial-label one."""
 
 
 @MODELS.register_module()

@@ -14,6 +14,7 @@ from cellseg_mm.runs.spread_setting import mappings
 
 PARTIAL_LABEL_HEADS = {
     "StandardRoIHead": "PartialLabelRoIHead",
+    "RefiningRoIHead": "PartialLabelRoIHead",
     "CascadeRoIHead": "PartialLabelCascadeRoIHead",
     "HybridTaskCascadeRoIHead": "PartialLabelHTCRoIHead",
     "Shared2FCBBoxHead": "PartialLabelBBoxHead",

@@ -37,50 +37,62 @@ def spread_setting(config: Config, key: str, value: Any) -> Any:
         ValueError: The value makes no sense.
     """
     if key == "data_root":
-        folders = value if isinstance(value, list | tuple) else [value]
-        if not folders or not all(isinstance(folder, str) and folder for folder in folders):
-            raise UserError(f"--cfg-options data_root={value}: give the folder of a data set.")
-        old, (value, *others) = config.data_root, [folder.rstrip("/") + "/" for folder in folders]
-        for part in _data_parts(config) if old else ():
-            config[part] = _moved(config[part], old.rstrip("/"), value)
-        if others:
-            first = config.train_dataloader.dataset
-            sets = [_moved(first, value.rstrip("/"), other) for other in others]
-            config.train_dataloader.dataset = ConfigDict(
-                type="ConcatDataset", datasets=[first, *sets]
-            )
-    elif key == "max_epochs":
-        if type(value) is not int or value < 1:
-            raise UserError(f"--cfg-options max_epochs={value}: give a whole number from 1.")
-        for node in mappings([config.train_cfg, config.get("param_scheduler")]):
-            for name in ("max_epochs", "end", "T_max"):
-                if node.get("by_epoch", True) and node.get(name) == config.max_epochs:
-                    node[name] = value
-    elif key == "mpp":
-        if value is not None and not (
-            isinstance(value, int | float) and SMALLEST <= value <= LARGEST
-        ):
-            raise UserError(
-                f"--cfg-options mpp={value}: give µm per pixel from {SMALLEST} to {LARGEST}, or "
-                "None."
-            )
-        for node in mappings([config[part] for part in _data_parts(config)]):
-            if isinstance(node.get("pipeline"), list):
-                node["pipeline"] = _at_scale(node["pipeline"], value)
-    else:
-        name = key.removeprefix("metainfo.")
-        old = config.metainfo.get(name)
-        if name == "classes":
-            value = [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
-            if not value:
-                raise UserError("--cfg-options metainfo.classes=[]: give at least one name.")
-        for node in mappings([config[part] for part in _data_parts(config)]):
-            if "metainfo" in node and _same(node["metainfo"].get(name), old):
-                node["metainfo"][name] = value
-        if name == "classes" and old:
-            for node in mappings(config._cfg_dict):
-                if node.get("num_classes") == len(old):
-                    node["num_classes"] = len(value)
+        return _spread_data_root(config, value)
+    if key == "max_epochs":
+        return _spread_max_epochs(config, value)
+    if key == "mpp":
+        return _spread_mpp(config, value)
+    return _spread_metainfo(config, key.removeprefix("metainfo."), value)
+
+
+def _spread_data_root(config: Config, value: Any) -> str:
+    folders = value if isinstance(value, list | tuple) else [value]
+    if not folders or not all(isinstance(folder, str) and folder for folder in folders):
+        raise UserError(f"--cfg-options data_root={value}: give the folder of a data set.")
+    old, (first, *others) = config.data_root, [folder.rstrip("/") + "/" for folder in folders]
+    for part in _data_parts(config) if old else ():
+        config[part] = _moved(config[part], old.rstrip("/"), first)
+    if others:
+        own = config.train_dataloader.dataset
+        sets = [_moved(own, first.rstrip("/"), other) for other in others]
+        config.train_dataloader.dataset = ConfigDict(type="ConcatDataset", datasets=[own, *sets])
+    return first
+
+
+def _spread_max_epochs(config: Config, value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise UserError(f"--cfg-options max_epochs={value}: give a whole number from 1.")
+    for node in mappings([config.train_cfg, config.get("param_scheduler")]):
+        for name in ("max_epochs", "end", "T_max"):
+            if node.get("by_epoch", True) and node.get(name) == config.max_epochs:
+                node[name] = value
+    return value
+
+
+def _spread_mpp(config: Config, value: Any) -> float | None:
+    if value is not None and not (isinstance(value, int | float) and SMALLEST <= value <= LARGEST):
+        raise UserError(
+            f"--cfg-options mpp={value}: give µm per pixel from {SMALLEST} to {LARGEST}, or None."
+        )
+    for node in mappings([config[part] for part in _data_parts(config)]):
+        if isinstance(node.get("pipeline"), list):
+            node["pipeline"] = _at_scale(node["pipeline"], value)
+    return value
+
+
+def _spread_metainfo(config: Config, name: str, value: Any) -> Any:
+    old = config.metainfo.get(name)
+    if name == "classes":
+        value = [str(each) for each in (value if isinstance(value, list | tuple) else [value])]
+        if not value:
+            raise UserError("--cfg-options metainfo.classes=[]: give at least one name.")
+    for node in mappings([config[part] for part in _data_parts(config)]):
+        if "metainfo" in node and _same(node["metainfo"].get(name), old):
+            node["metainfo"][name] = value
+    if name == "classes" and old:
+        for node in mappings(config._cfg_dict):
+            if node.get("num_classes") == len(old):
+                node["num_classes"] = len(value)
     return value
 
 

@@ -21,6 +21,7 @@ from torchvision.ops import nms
 from cellseg_mm.models.cell_mask_head import CellMaskHead
 from cellseg_mm.models.deployed.folded_efficientnet import FoldedEfficientNet, can_fold
 from cellseg_mm.models.deployed.proposals import ProposalFinder
+from cellseg_mm.models.refining_roi_head import RefiningRoIHead, deltas_of, enlarged
 from cellseg_mm.ops.roi_align_rows import FeatureRows
 
 _PROPOSALS_AT_ONCE = 256
@@ -34,6 +35,12 @@ Their features stay in a processor's cache, and their memory is used again.
 RESERVE = 0.5
 """Share of a least score that cells near an image's border need, if they are asked for."""
 
+_LOOK_AGAIN = 0.2
+"""Share of a least score that a box needs to be refined, where boxes are looked at twice.
+
+Nearly all others are background; to look at each of them again would take as long as the rest.
+"""
+
 
 class Detections(NamedTuple):
     """N cells of one image, best first, and after them those that do not reach their least score.
@@ -43,7 +50,8 @@ class Detections(NamedTuple):
         scores: (N,) float32, the probability of the cell's class.
         labels: (N,) int64.
         probabilities: (N, C) float32, of each class; what they lack of 1 is background.
-        masks: (N, h, w) float32, the mask's probabilities, which fill the box.
+        masks: (N, h, w) float32, the mask's probabilities.
+        mask_boxes: (N, 4) float32, xyxy in image pixels, what the masks fill.
     """
 
     boxes: Tensor
@@ -51,6 +59,7 @@ class Detections(NamedTuple):
     labels: Tensor
     probabilities: Tensor
     masks: Tensor
+    mask_boxes: Tensor
 
 
 class CellDetector(nn.Module):
@@ -81,6 +90,8 @@ class CellDetector(nn.Module):
         self.bbox_head = model.roi_head.bbox_head
         self.mask_head = model.roi_head.mask_head
         self.test_cfg = model.test_cfg.rcnn
+        self._box_rounds: int = getattr(model.roi_head, "box_rounds", 1)
+        self._mask_scale: float = getattr(model.roi_head, "mask_scale", 1.0)
         self._proposals = ProposalFinder(model.rpn_head, full_area)
         self._box_extractor = model.roi_head.bbox_roi_extractor
         self._mask_extractor = model.roi_head.mask_roi_extractor
@@ -144,13 +155,15 @@ class CellDetector(nn.Module):
         if _pyramid(self._mask_extractor) != _pyramid(self._box_extractor):
             rows = _rows(maps, self._mask_extractor)
         side = self._mask_extractor.roi_layers[0].output_size[0]
+        mask_boxes = enlarged(boxes, self._mask_scale, size)
         parts = [
             self._masks(rows.pool(some, side), some_labels, side)
             for some, some_labels in zip(
-                boxes.split(_MASKS_AT_ONCE), labels.split(_MASKS_AT_ONCE), strict=True
+                mask_boxes.split(_MASKS_AT_ONCE), labels.split(_MASKS_AT_ONCE), strict=True
             )
         ]
-        return Detections(boxes, scores[kept], labels, probabilities[kept], torch.cat(parts))
+        masks = torch.cat(parts)
+        return Detections(boxes, scores[kept], labels, probabilities[kept], masks, mask_boxes)
 
     def _classify(
         self,
@@ -162,24 +175,31 @@ class CellDetector(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) and probabilities (N, C) of the proposals that reach a least score."""
         head = self.bbox_head
-        side = self._box_extractor.roi_layers[0].output_size[0]
-        first, second = head.shared_fcs
-        parts = []
-        for some in proposals.split(_PROPOSALS_AT_ONCE):
-            features = rows.pool(some, side).flatten(1)
-            features = F.linear(features, self.first_weight, first.bias).relu_()
-            parts.append(second(features).relu_())
-        features = torch.cat(parts)
-        probabilities = head.fc_cls(features).softmax(dim=1)[:, :-1]
+        for _ in range(self._box_rounds - 1):
+            features, probabilities = self._look(rows, proposals)
+            likely = (probabilities >= _LOOK_AGAIN * min_scores).any(dim=1).nonzero()[:, 0]
+            labels = probabilities[likely].argmax(dim=1)
+            deltas = deltas_of(head.fc_reg(features[likely]), labels)
+            proposals = head.bbox_coder.decode(proposals[likely], deltas, max_shape=size)
+        features, probabilities = self._look(rows, proposals)
         factors = torch.where(near_border(proposals, size, margin), RESERVE, 1.0)
         reach = (probabilities >= factors[:, None] * min_scores).any(dim=1).nonzero()[:, 0]
         probabilities = probabilities[reach]
-        deltas = head.fc_reg(features[reach]).unflatten(1, (-1, 4))
-        if not head.reg_class_agnostic:
-            _, labels = _best_classes(probabilities, min_scores)
-            deltas = deltas[torch.arange(len(reach), device=reach.device), labels][:, None]
-        boxes = head.bbox_coder.decode(proposals[reach], deltas[:, 0], max_shape=size)
-        return boxes, probabilities
+        _, labels = _best_classes(probabilities, min_scores)
+        deltas = deltas_of(head.fc_reg(features[reach]), labels)
+        return head.bbox_coder.decode(proposals[reach], deltas, max_shape=size), probabilities
+
+    def _look(self, rows: FeatureRows, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, D) of boxes (N, 4), and their probabilities (N, C)."""
+        side = self._box_extractor.roi_layers[0].output_size[0]
+        first, second = self.bbox_head.shared_fcs
+        parts = []
+        for some in boxes.split(_PROPOSALS_AT_ONCE):
+            pooled = rows.pool(some, side).flatten(1)
+            pooled = F.linear(pooled, self.first_weight, first.bias).relu_()
+            parts.append(second(pooled).relu_())
+        features = torch.cat(parts)
+        return features, self.bbox_head.fc_cls(features).softmax(dim=1)[:, :-1]
 
     def _masks(self, pooled: Tensor, labels: Tensor, side: int) -> Tensor:
         """Mask probabilities (n, 2 × side, 2 × side) of cells.
@@ -207,7 +227,10 @@ class CellDetector(nn.Module):
 
 def can_deploy(model: Any) -> bool:
     """Whether a detector is one that :class:`CellDetector` reproduces."""
-    if type(model) is not MaskRCNN or type(model.roi_head) is not StandardRoIHead:
+    if type(model) is not MaskRCNN or type(model.roi_head) not in (
+        StandardRoIHead,
+        RefiningRoIHead,
+    ):
         return False
     roi_head = model.roi_head
     rpn, box, mask = model.rpn_head, roi_head.bbox_head, roi_head.mask_head

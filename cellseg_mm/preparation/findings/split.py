@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 import numpy as np
 
@@ -79,10 +79,29 @@ def find_split(
             "validation scores will be too good."
         )
         findings.append(Finding(_BOTH_SIDES, sentence, spread(_examples(leaked))))
-    for part, in_part in (("training", False), ("validation", True)):
+    findings += _missing_classes(in_val, inspections, classes, annotated)
+    share = len(fold.val) / len(inspections)
+    if abs(share - val_fraction) > max(0.05, 1 / len(inspections)):
+        sentence = (
+            f"Validation has {share:.0%} of the images, not {val_fraction:.0%}: patients stay "
+            "together, and rare classes should be in both parts."
+        )
+        findings.append(Finding(_TITLE, sentence))
+    return findings
+
+
+def _missing_classes(
+    in_val: Set[str],
+    inspections: Sequence[ImageInspection],
+    classes: Sequence[str],
+    annotated: Sequence[int] | None,
+) -> list[Finding]:
+    """Annotated classes that the images of a part lack; ``in_val`` has those for validation."""
+    findings = []
+    for part in ("training", "validation"):
         found: set[int] = set()
         for inspection in inspections:
-            if (inspection.name in in_val) == in_part:
+            if (inspection.name in in_val) == (part == "validation"):
                 found.update(np.unique(inspection.classes).tolist())
         missing = [
             name
@@ -92,13 +111,6 @@ def find_split(
         if missing:
             sentence = f"No {part} image has the class {listed(missing)}."
             findings.append(Finding(_TITLE, sentence))
-    share = len(fold.val) / len(inspections)
-    if abs(share - val_fraction) > max(0.05, 1 / len(inspections)):
-        sentence = (
-            f"Validation has {share:.0%} of the images, not {val_fraction:.0%}: patients stay "
-            "together, and rare classes should be in both parts."
-        )
-        findings.append(Finding(_TITLE, sentence))
     return findings
 
 

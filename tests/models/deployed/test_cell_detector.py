@@ -25,14 +25,18 @@ from cellseg_mm.structures.probability_masks import ProbabilityMasks
 CONFIG = "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"
 
 
-@pytest.fixture(scope="module")
-def stock(repository: Path) -> torch.nn.Module:
-    """The stock detector with random weights that see cells of several classes."""
+@pytest.fixture(scope="module", params=["stock", "refining"])
+def stock(repository: Path, request: pytest.FixtureRequest) -> torch.nn.Module:
+    """The detector of tools/test.py with random weights that see cells of several classes."""
     init_default_scope("mmdet")
     torch.manual_seed(0)
     config = Config.fromfile(repository / CONFIG).model
     config.backbone.init_cfg = None
     config.test_cfg.rcnn.nms.class_agnostic = True
+    if request.param == "stock":
+        config.roi_head.update(type="StandardRoIHead")
+    else:
+        config.roi_head.update(type="RefiningRoIHead", box_rounds=2, mask_scale=1.2)
     model = MODELS.build(config).eval()
     with torch.no_grad():
         model.roi_head.bbox_head.fc_cls.weight.mul_(300)
@@ -44,8 +48,9 @@ def stock(repository: Path) -> torch.nn.Module:
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it in float32, whatever the processor."""
+    """All of it in float32, whatever the processor, and each box looked at as often."""
     monkeypatch.setattr(cell_detector, "_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(cell_detector, "_LOOK_AGAIN", 0.0)
 
 
 @torch.inference_mode()
@@ -91,7 +96,7 @@ def test_equals_the_stock_detector_on_painted_cells(stock: torch.nn.Module) -> N
     assert found.labels.tolist() == expected.labels.tolist()
     torch.testing.assert_close(found.probabilities.max(dim=1).values, found.scores)
     assert (found.probabilities.sum(dim=1) <= 1 + 1e-5).all()
-    ours = list(ProbabilityMasks(found.masks, found.boxes, *rgb.shape[:2]).to_rle(0.5))
+    ours = list(ProbabilityMasks(found.masks, found.mask_boxes, *rgb.shape[:2]).to_rle(0.5))
     iou = np.diag(coco_mask.iou(ours, list(expected.masks), [0] * len(ours)))
     areas = np.array([coco_mask.area(rle) for rle in ours])
     assert (areas >= 20).sum() > 20
@@ -116,7 +121,7 @@ def test_each_class_has_its_least_score(stock: torch.nn.Module) -> None:
 
 def test_nothing_found_is_empty(stock: torch.nn.Module) -> None:
     found = by_ours(stock, np.full((64, 96, 3), 255, np.uint8), [1.1] * 4)
-    assert [len(part) for part in found] == [0] * 5
+    assert [len(part) for part in found] == [0] * 6
     assert found.boxes.shape == (0, 4)
 
 
@@ -162,7 +167,7 @@ def test_a_trained_model_finds_the_same_cells(
 
     found = by_ours(model, rgb, [0.5] * 4)
 
-    ours = list(ProbabilityMasks(found.masks, found.boxes, *rgb.shape[:2]).to_rle(0.5))
+    ours = list(ProbabilityMasks(found.masks, found.mask_boxes, *rgb.shape[:2]).to_rle(0.5))
     iou = coco_mask.iou(list(expected.masks), ours, [0] * len(ours))
     same = expected.labels.numpy()[:, None] == found.labels.numpy()
     matched = ((iou >= 0.9) & same).any(axis=1).sum()

@@ -1,0 +1,206 @@
+"""The RoI head that looks twice, against the stock head with boxes refined or enlarged by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+
+from cellseg_mm.errors import UserError
+from cellseg_mm.models.refining_roi_head import deltas_of, enlarged
+from cellseg_mm.runs.run_config import load_config
+from cellseg_mm.structures.label_map_masks import LabelMapMasks
+from cellseg_mm.structures.probability_masks import ProbabilityMasks
+
+HEIGHT, WIDTH, CHANNELS = 64, 96, 8
+META = {"ori_shape": (32, 48), "img_shape": (HEIGHT, WIDTH), "scale_factor": (2.0, 2.0)}
+
+
+def build(repository: Path, **settings: Any) -> Any:
+    path = repository / "configs/mask-rcnn_r50_fpn_cell.py"
+    model = load_config(str(path), None, None).model
+    config = {"train_cfg": model.train_cfg.rcnn, "test_cfg": model.test_cfg.rcnn, **model.roi_head}
+    config["bbox_roi_extractor"]["out_channels"] = CHANNELS
+    config["mask_roi_extractor"]["out_channels"] = CHANNELS
+    config["bbox_head"].update(in_channels=CHANNELS, fc_out_channels=16)
+    config["mask_head"].update(num_convs=1, in_channels=CHANNELS, conv_out_channels=CHANNELS)
+    config["test_cfg"].update(score_thr=0.0, max_per_img=12, keep_probabilities=True)
+    config.update(settings)
+    torch.manual_seed(0)
+    head = MODELS.build(config)
+    head.init_weights()
+    with torch.no_grad():
+        head.bbox_head.fc_cls.weight.mul_(100)
+        head.bbox_head.fc_reg.weight.mul_(100)
+    return head
+
+
+@pytest.fixture
+def stock(repository: Path) -> Any:
+    return build(repository, type="StandardRoIHead")
+
+
+@pytest.fixture
+def refining(repository: Path) -> Any:
+    return build(repository, type="RefiningRoIHead", box_rounds=2, mask_scale=1.25)
+
+
+@pytest.fixture
+def features() -> tuple[torch.Tensor, ...]:
+    """Two images' maps of five levels."""
+    generator = torch.Generator().manual_seed(1)
+    return tuple(
+        torch.randn(2, CHANNELS, -(-HEIGHT // s), -(-WIDTH // s), generator=generator) * 3
+        for s in (4, 8, 16, 32, 64)
+    )
+
+
+def boxes(count: int, seed: int) -> torch.Tensor:
+    """Boxes of which some touch the border."""
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * torch.tensor([WIDTH - 20.0, HEIGHT - 20.0])
+    corner[0] = 0
+    return torch.cat([corner, corner + 4 + torch.rand(count, 2, generator=generator) * 16], 1)
+
+
+def proposals() -> list[InstanceData]:
+    return [InstanceData(bboxes=boxes(9, seed)) for seed in (2, 3)]
+
+
+@torch.no_grad()
+def predict(head: Any, features: Any, found: list[InstanceData], rescale: bool) -> list[Any]:
+    samples = [DetDataSample(metainfo=META) for _ in found]
+    predicted: list[Any] = head.eval().predict(features, found, samples, rescale=rescale)
+    return predicted
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+def test_without_settings_it_is_the_stock_head(
+    repository: Path, stock: Any, features: Any, rescale: bool
+) -> None:
+    head = build(repository, type="RefiningRoIHead")
+    expected = predict(stock, features, proposals(), rescale)
+    found = predict(head, features, proposals(), rescale)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert len(ours) == 12
+        for key in ("bboxes", "scores", "labels"):
+            assert torch.equal(ours[key], theirs[key])
+        assert torch.equal(ours.masks.grids, theirs.masks.grids)
+        assert torch.equal(ours.masks.boxes, theirs.masks.boxes)
+
+
+@torch.no_grad()
+def test_boxes_are_looked_at_again(
+    repository: Path, stock: Any, refining: Any, features: Any
+) -> None:
+    found = predict(refining, features, proposals(), False)
+    once = []
+    for index, proposal in enumerate(proposals()):
+        maps = [level[index : index + 1] for level in features]
+        rois = torch.cat([torch.zeros(9, 1), proposal.bboxes], dim=1)
+        result = stock.eval()._bbox_forward(maps, rois)
+        labels = result["cls_score"].softmax(dim=1)[:, :-1].argmax(dim=1)
+        assert len(labels.unique()) > 1
+        deltas = torch.stack([row[4 * k : 4 * k + 4] for row, k in zip(
+            result["bbox_pred"], labels.tolist(), strict=True
+        )])  # fmt: skip
+        decoded = stock.bbox_head.bbox_coder.decode(
+            proposal.bboxes, deltas, max_shape=META["img_shape"]
+        )
+        assert (decoded - proposal.bboxes).abs().max() > 1
+        once.append(InstanceData(bboxes=decoded))
+    expected = predict(stock, features, once, False)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.bboxes, theirs.bboxes)
+        torch.testing.assert_close(ours.scores, theirs.scores)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rescale", [True, False])
+def test_masks_are_predicted_in_larger_boxes(
+    repository: Path, stock: Any, features: Any, rescale: bool
+) -> None:
+    head = build(repository, type="RefiningRoIHead", mask_scale=1.25).eval()
+    found = predict(head, features, proposals(), rescale)
+    plain = predict(stock, features, proposals(), rescale)
+    for index, (ours, theirs) in enumerate(zip(found, plain, strict=True)):
+        assert torch.equal(ours.bboxes, theirs.bboxes)  # the cells' own boxes
+        assert isinstance(ours.masks, ProbabilityMasks)
+        factor = 2 if rescale else 1
+        seen = ours.masks.boxes * factor
+        centre, size = (seen[:, :2] + seen[:, 2:]) / 2, seen[:, 2:] - seen[:, :2]
+        own = theirs.bboxes * factor
+        inside = (seen > 0).all(dim=1) & (seen < torch.tensor([WIDTH, HEIGHT] * 2)).all(dim=1)
+        assert 0 < inside.sum() < len(seen)  # some are cut at the border
+        torch.testing.assert_close(size[inside], 1.25 * (own[:, 2:] - own[:, :2])[inside])
+        torch.testing.assert_close(centre[inside], ((own[:, :2] + own[:, 2:]) / 2)[inside])
+        maps = [level[index : index + 1] for level in features]
+        rois = torch.cat([torch.zeros(len(seen), 1), seen], dim=1)
+        grids = head._mask_forward(maps, rois)["mask_preds"].sigmoid()
+        torch.testing.assert_close(ours.masks.grids, grids[torch.arange(len(seen)), ours.labels])
+
+
+def test_training_targets_are_those_of_the_larger_boxes(refining: Any, features: Any) -> None:
+    bitmaps = np.zeros((4, HEIGHT, WIDTH), np.uint8)
+    cells = torch.tensor([[8, 8, 24, 24], [40, 8, 56, 24], [8, 40, 24, 56], [40, 40, 56, 56.0]])
+    for bitmap, (left, top, right, bottom) in zip(bitmaps, cells.long().tolist(), strict=True):
+        bitmap[top:bottom, left:right] = 1
+    seen = []
+    get_targets = refining.mask_head.get_targets
+
+    def targets(**kwargs: Any) -> torch.Tensor:
+        seen.append(get_targets(**kwargs))
+        return seen[-1]
+
+    refining.mask_head.get_targets = targets
+    samples = []
+    for _ in range(2):
+        truth = InstanceData(
+            bboxes=cells,
+            labels=torch.arange(4) % 4,
+            masks=LabelMapMasks.from_bitmaps(bitmaps).to("cpu"),
+        )
+        sample = DetDataSample(metainfo={"img_shape": (HEIGHT, WIDTH)})
+        sample.gt_instances = truth
+        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4))
+        samples.append(sample)
+    found = [InstanceData(bboxes=cells.clone()) for _ in range(2)]
+    losses = refining.train().loss(features, found, samples)
+    assert losses["loss_mask"] > 0
+    # Boxes and proposals are the cells, which fill 1 / 1.25² of what their masks see.
+    assert len(seen[0]) == 16
+    share = seen[0].mean(dim=(1, 2))
+    torch.testing.assert_close(share, torch.full((16,), 1 / 1.25**2), atol=0.07, rtol=0)
+
+
+def test_nothing_found_is_empty(refining: Any, features: Any) -> None:
+    nothing = [InstanceData(bboxes=torch.zeros(0, 4)) for _ in range(2)]
+    for found in predict(refining, features, nothing, True):
+        assert len(found) == 0
+        assert found.bboxes.shape == (0, 4)
+
+
+def test_an_image_keeps_larger_boxes_inside() -> None:
+    own = torch.tensor([[0.0, 10, 20, 30], [80, 50, 96, 64]])
+    assert enlarged(own, 1.5, (64, 96)).tolist() == [[0, 5, 25, 35], [76, 46.5, 96, 64]]
+    assert enlarged(own, 1.0, (64, 96)) is own
+
+
+def test_deltas_of_one_class() -> None:
+    predicted = torch.arange(16.0).view(2, 8)
+    assert deltas_of(predicted, torch.tensor([1, 0])).tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    assert torch.equal(deltas_of(predicted[:, :4], torch.tensor([1, 0])), predicted[:, :4])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"box_rounds": 0}, {"mask_scale": 0.9}, {"box_rounds": 100_000}]
+)
+def test_other_settings_are_refused(repository: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="choose numbers from 1 to 4"):
+        build(repository, type="RefiningRoIHead", **settings)
