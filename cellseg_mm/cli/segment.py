@@ -38,15 +38,9 @@ def add_command(commands: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_images(parser)
+    _add_model(parser)
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="images, folders of them, or patterns with *")
-    add(
-        "--model",
-        default="he-consep",
-        metavar="NAME|FOLDER|FILE",
-        help="a model of `cellseg models` (default: he-consep), a folder of "
-        "tools/publish_model.py, or a checkpoint of tools/train.py",
-    )
     add("--out", type=Path, default=Path("cells"), metavar="DIR", help="default: cells")
     add(
         "--formats",
@@ -56,33 +50,6 @@ def add_command(commands: Any) -> None:
         help=f"what to write (default: {' '.join(_FORMATS)})",
     )
     add(
-        "--mpp",
-        type=float,
-        metavar="F",
-        help="µm per pixel of the images (default: what each file says)",
-    )
-    add(
-        "--min-score",
-        type=float,
-        metavar="F",
-        help="leave out cells below it (default: the model's own, for each class)",
-    )
-    add(
-        "--tissue",
-        choices=["auto", "none"],
-        default="auto",
-        help="none: look everywhere (default: images over 4 Mpx where tissue is)",
-    )
-    add("--roi", type=Path, metavar="FILE.geojson", help="look inside these polygons only")
-    add(
-        "--channel-order",
-        choices=["rgb", "bgr"],
-        default="rgb",
-        help="bgr: the files have red and blue swapped, as in the course's archive",
-    )
-    add("--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, … (default: auto)")
-    add("--recursive", action="store_true", help="look into folders inside folders")
-    add(
         "--resume",
         action="store_true",
         help="leave out images whose results are complete and would come out the same",
@@ -91,7 +58,60 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run, parser=parser)
 
 
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    """Which images, and where in them."""
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="images, folders of them, or patterns with *")
+    add("--recursive", action="store_true", help="look into folders inside folders")
+    add(
+        "--mpp",
+        type=float,
+        metavar="F",
+        help="µm per pixel of the images (default: what each file says)",
+    )
+    add(
+        "--channel-order",
+        choices=["rgb", "bgr"],
+        default="rgb",
+        help="bgr: the files have red and blue swapped, as in the course's archive",
+    )
+    add(
+        "--tissue",
+        choices=["auto", "none"],
+        default="auto",
+        help="none: look everywhere (default: images over 4 Mpx where tissue is)",
+    )
+    add("--roi", type=Path, metavar="FILE.geojson", help="look inside these polygons only")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model, and how it looks."""
+    add = parser.add_argument
+    add(
+        "--model",
+        default="he-consep",
+        metavar="NAME|FOLDER|FILE",
+        help="a model of `cellseg models` (default: he-consep), a folder of "
+        "tools/publish_model.py, or a checkpoint of tools/train.py",
+    )
+    add(
+        "--min-score",
+        type=float,
+        metavar="F",
+        help="leave out cells below it (default: the model's own, for each class)",
+    )
+    add(
+        "--views",
+        choices=["identity", "flips", "dihedral"],
+        default="identity",
+        help="flips: look at 4 mirror images of each tile, dihedral: at all 8, and average; better "
+        "and so many times slower, or more (default: identity)",
+    )
+    add("--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, … (default: auto)")
+
+
 def _add_processes(parser: argparse.ArgumentParser) -> None:
+    """Who does the work."""
     processes = parser.add_mutually_exclusive_group()
     processes.add_argument(
         "--workers",
@@ -142,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
             tissue=args.tissue == "auto",
             roi=args.roi,
             channel_order=args.channel_order,
+            views=args.views,
         )
         outcome = segment_batch(
             args.paths,
@@ -164,9 +185,9 @@ def _executor(args: argparse.Namespace, bundle: ModelBundle) -> Executor:
     from cellseg_mm.inference.executors.ray_actors import RayActors
     from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
 
-    model = WorkerModel(args.model, bundle.sha256, args.device)
+    model = WorkerModel(args.model, bundle.sha256, args.device, args.views)
     if args.ray is not None:
         return RayActors(model, args.ray, args.cores_per_worker or 1)
     if args.workers > 1:
         return LocalProcesses(model, args.workers)
-    return InProcess(lambda: CellSegmenter(bundle, args.device))
+    return InProcess(lambda: CellSegmenter(bundle, args.device, args.views))

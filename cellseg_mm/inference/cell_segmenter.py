@@ -56,6 +56,7 @@ class CellSegmenter:
 
     Attributes:
         bundle: The model's description: classes, µm per pixel, least scores, licence.
+        views: As given.
 
     Raises:
         UserError: There is no such model or device.
@@ -65,6 +66,7 @@ class CellSegmenter:
         self, model: str | Path | ModelBundle, device: str = "auto", views: str = "identity"
     ) -> None:
         self.bundle = model if isinstance(model, ModelBundle) else find_model(model)
+        self.views = views
         self._find = CellFinder(self.bundle, device, views, TILE * TILE)
         self._batch = 1 if self._find.device.type == "cpu" else _GPU_BATCH
         self._lock = threading.Lock()
@@ -126,7 +128,7 @@ class CellSegmenter:
         Raises:
             UserError: There is no image, or a format is not known.
         """
-        options = BatchOptions(tuple(formats), mpp, min_score)
+        options = BatchOptions(tuple(formats), mpp, min_score, views=self.views)
         executor = InProcess(lambda: self)
         outcome = segment_batch(paths, Path(out), self.bundle, executor, options, resume=resume)
         return outcome.failed

@@ -102,10 +102,13 @@ def test_resume_does_what_is_missing(
     monkeypatch.setattr(cell_segmenter, "CellFinder", None)
     assert run(asked) == 0
     assert [row["cells"] for row in rows(out)] != []
-    # Another least score is another result.
+    # Another least score is another result, and so are more views.
     monkeypatch.undo()
     assert run([*asked, "--min-score", "0.9"]) == 0
     assert "done before" not in capsys.readouterr().out.splitlines()[-1]
+    assert run([*asked, "--min-score", "0.9", "--views", "flips"]) == 0
+    assert "done before" not in capsys.readouterr().out.splitlines()[-1]
+    assert json.loads((out / "run.json").read_text())["options"]["views"] == "flips"
 
 
 @pytest.mark.parametrize(

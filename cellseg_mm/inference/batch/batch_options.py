@@ -18,6 +18,7 @@ class BatchOptions:
         tissue: Whether to look only where tissue is, in large images.
         roi: GeoJSON of the polygons to look inside, or None.
         channel_order: Of the files, "rgb" or "bgr".
+        views: How the model looks at a tile, as for ``CellSegmenter``.
     """
 
     formats: tuple[str, ...]
@@ -26,6 +27,7 @@ class BatchOptions:
     tissue: bool = True
     roi: Path | None = None
     channel_order: str = "rgb"
+    views: str = "identity"
 
     def asked(self, sha256: str) -> dict[str, Any]:
         """What results depend on besides the image, for its record.
