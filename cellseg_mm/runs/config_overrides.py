@@ -12,6 +12,7 @@ import mmcv.ops
 import torch
 from mmengine.config import Config
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from cellseg_mm.errors import UserError
@@ -20,7 +21,10 @@ from cellseg_mm.runs.spread_setting import SPREAD, spread_setting
 
 # What the runner reads from a config though no base file has to set it.
 _RUNNER_KEYS = {"work_dir", "load_from", "resume", "auto_scale_lr", "find_unused_parameters"}
-# The same for parts of a config that no class takes as they are.
+_OUR_KEYS = {"metainfo", "test_time", "custom_imports", *(key.partition(".")[0] for key in SPREAD)}
+"""What this project's tools read from a config."""
+
+# What parts of a config may have that no class takes as they are.
 _PART_KEYS = {
     "optim_wrapper": {"constructor", "paramwise_cfg"},
     "randomness": {"seed", "deterministic", "diff_rank_seed"},
@@ -43,15 +47,17 @@ def apply_overrides(config: Config, options: Sequence[str]) -> None:
         options: ``KEY=VALUE`` with dotted keys; numbers index lists.
 
     Raises:
-        ValueError: An option has no "=", its key is unknown (the message names the nearest keys),
-            or its value is of the wrong kind.
+        ValueError: An option has no "=", its key is unknown (the message names the nearest keys)
+            or one that nothing reads, or its value is of the wrong kind.
     """
     parsed = [option.partition("=") for option in options]
     for key, separator, _ in parsed:
         if not key or not separator:
             raise UserError(f"--cfg-options {key}: write KEY=VALUE, in quotes if it has a blank.")
     for key, _, text in sorted(parsed, key=lambda option: option[0] not in SPREAD):
-        value = value_for(key, text, _find(config, key))
+        old = _find(config, key)
+        _refuse_variable(config, key)
+        value = value_for(key, text, old)
         if key in SPREAD:
             value = spread_setting(config, key, value)
         config.merge_from_dict({key: value})
@@ -87,6 +93,20 @@ def _find(config: Config, dotted: str) -> Any:
             )
         node = node[part]
     return node
+
+
+def _refuse_variable(config: Config, dotted: str) -> None:
+    """Refuse a variable that only the config file itself uses, before the command line is read."""
+    name = dotted.partition(".")[0]
+    if name in {*inspect.signature(Runner).parameters, *_RUNNER_KEYS, *_OUR_KEYS}:
+        return
+    hint = "change what it goes into, or set it in a config that builds upon this one"
+    if name == "num_classes":
+        hint = "set metainfo.classes, and their number follows"
+    raise UserError(
+        f"--cfg-options {dotted}: {name} is a variable that the config file has used already, so "
+        f"that this would change nothing; {hint}."
+    )
 
 
 def _nearest(config: Config, dotted: str, siblings: set[str], parents: list[str]) -> list[str]:

@@ -36,6 +36,22 @@ def test_a_misspelt_key_is_an_error_with_the_nearest(
     assert nearest in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("num_classes=2", "set metainfo.classes"),
+        ("train_pipeline.1.type=LoadCellLabels", "change what it goes into"),
+        ("cosine.end=9", "change what it goes into"),
+    ],
+)
+def test_a_variable_of_the_file_alone_is_refused(config: Config, option: str, hint: str) -> None:
+    before = config.pretty_text
+    with pytest.raises(ValueError, match="this would change nothing") as caught:
+        apply_overrides(config, [option])
+    assert hint in str(caught.value)
+    assert config.pretty_text == before
+
+
 def test_existing_keys_and_arguments_of_classes_are_accepted(config: Config) -> None:
     apply_overrides(
         config,
