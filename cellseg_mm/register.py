@@ -34,8 +34,8 @@ import cellseg_mm.files.checkpoint_file
 import cellseg_mm.models.backbone_weights
 import cellseg_mm.models.cell_htc_mask_head
 import cellseg_mm.models.cell_mask_head
+import cellseg_mm.models.cell_roi_head
 import cellseg_mm.models.ignoring_assigner
 import cellseg_mm.models.norm_eval_timm_backbone
 import cellseg_mm.models.partial_labels
-import cellseg_mm.models.refining_roi_head
 import cellseg_mm.models.test_time.test_time_model  # noqa: F401

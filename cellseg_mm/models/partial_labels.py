@@ -29,7 +29,7 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.models.refining_roi_head import RefiningRoIHead
+from cellseg_mm.models.cell_roi_head import CellRoIHead
 
 
 @MODELS.register_module()
@@ -121,8 +121,8 @@ class _TellsBoxHeads:
 
 
 @MODELS.register_module()
-class PartialLabelRoIHead(_TellsBoxHeads, RefiningRoIHead):
-    """``RefiningRoIHead`` for images that lack classes; its box head is a partial-label one."""
+class PartialLabelRoIHead(_TellsBoxHeads, CellRoIHead):
+    """``CellRoIHead`` for images that lack classes; its box head is a partial-label one."""
 
 
 @MODELS.register_module()

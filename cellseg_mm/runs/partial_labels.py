@@ -14,7 +14,7 @@ from cellseg_mm.runs.spread_setting import mappings
 
 PARTIAL_LABEL_HEADS = {
     "StandardRoIHead": "PartialLabelRoIHead",
-    "RefiningRoIHead": "PartialLabelRoIHead",
+    "CellRoIHead": "PartialLabelRoIHead",
     "CascadeRoIHead": "PartialLabelCascadeRoIHead",
     "HybridTaskCascadeRoIHead": "PartialLabelHTCRoIHead",
     "Shared2FCBBoxHead": "PartialLabelBBoxHead",

@@ -53,7 +53,7 @@ def test_heads_and_samples_know_what_is_not_annotated(two_sets: list[str]) -> No
         assert "img_shape" in part.pipeline[-1].meta_keys
     published = without_training(config.model.to_dict())["roi_head"]
     assert (published["type"], published["bbox_head"]["type"]) == (
-        "RefiningRoIHead",
+        "CellRoIHead",
         "Shared2FCBBoxHead",
     )
 

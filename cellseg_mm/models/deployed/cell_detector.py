@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from cellseg_mm.models.cell_mask_head import CellMaskHead
+from cellseg_mm.models.cell_roi_head import CellRoIHead, enlarged
 from cellseg_mm.models.deployed.folded_efficientnet import FoldedEfficientNet, can_fold
 from cellseg_mm.models.deployed.proposals import ProposalFinder
-from cellseg_mm.models.refining_roi_head import RefiningRoIHead, deltas_of, enlarged
 from cellseg_mm.ops.roi_align_rows import FeatureRows
 
 _PROPOSALS_AT_ONCE = 256
@@ -34,12 +34,6 @@ Their features stay in a processor's cache, and their memory is used again.
 
 RESERVE = 0.5
 """Share of a least score that cells near an image's border need, if they are asked for."""
-
-_LOOK_AGAIN = 0.2
-"""Share of a least score that a box needs to be refined, where boxes are looked at twice.
-
-Nearly all others are background; to look at each of them again would take as long as the rest.
-"""
 
 
 class Detections(NamedTuple):
@@ -90,7 +84,6 @@ class CellDetector(nn.Module):
         self.bbox_head = model.roi_head.bbox_head
         self.mask_head = model.roi_head.mask_head
         self.test_cfg = model.test_cfg.rcnn
-        self._box_rounds: int = getattr(model.roi_head, "box_rounds", 1)
         self._mask_scale: float = getattr(model.roi_head, "mask_scale", 1.0)
         self._proposals = ProposalFinder(model.rpn_head, full_area)
         self._box_extractor = model.roi_head.bbox_roi_extractor
@@ -175,31 +168,24 @@ class CellDetector(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) and probabilities (N, C) of the proposals that reach a least score."""
         head = self.bbox_head
-        for _ in range(self._box_rounds - 1):
-            features, probabilities = self._look(rows, proposals)
-            likely = (probabilities >= _LOOK_AGAIN * min_scores).any(dim=1).nonzero()[:, 0]
-            labels = probabilities[likely].argmax(dim=1)
-            deltas = deltas_of(head.fc_reg(features[likely]), labels)
-            proposals = head.bbox_coder.decode(proposals[likely], deltas, max_shape=size)
-        features, probabilities = self._look(rows, proposals)
+        side = self._box_extractor.roi_layers[0].output_size[0]
+        first, second = head.shared_fcs
+        parts = []
+        for some in proposals.split(_PROPOSALS_AT_ONCE):
+            features = rows.pool(some, side).flatten(1)
+            features = F.linear(features, self.first_weight, first.bias).relu_()
+            parts.append(second(features).relu_())
+        features = torch.cat(parts)
+        probabilities = head.fc_cls(features).softmax(dim=1)[:, :-1]
         factors = torch.where(near_border(proposals, size, margin), RESERVE, 1.0)
         reach = (probabilities >= factors[:, None] * min_scores).any(dim=1).nonzero()[:, 0]
         probabilities = probabilities[reach]
-        _, labels = _best_classes(probabilities, min_scores)
-        deltas = deltas_of(head.fc_reg(features[reach]), labels)
-        return head.bbox_coder.decode(proposals[reach], deltas, max_shape=size), probabilities
-
-    def _look(self, rows: FeatureRows, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, D) of boxes (N, 4), and their probabilities (N, C)."""
-        side = self._box_extractor.roi_layers[0].output_size[0]
-        first, second = self.bbox_head.shared_fcs
-        parts = []
-        for some in boxes.split(_PROPOSALS_AT_ONCE):
-            pooled = rows.pool(some, side).flatten(1)
-            pooled = F.linear(pooled, self.first_weight, first.bias).relu_()
-            parts.append(second(pooled).relu_())
-        features = torch.cat(parts)
-        return features, self.bbox_head.fc_cls(features).softmax(dim=1)[:, :-1]
+        deltas = head.fc_reg(features[reach]).unflatten(1, (-1, 4))
+        if not head.reg_class_agnostic:
+            _, labels = _best_classes(probabilities, min_scores)
+            deltas = deltas[torch.arange(len(reach), device=reach.device), labels][:, None]
+        boxes = head.bbox_coder.decode(proposals[reach], deltas[:, 0], max_shape=size)
+        return boxes, probabilities
 
     def _masks(self, pooled: Tensor, labels: Tensor, side: int) -> Tensor:
         """Mask probabilities (n, 2 × side, 2 × side) of cells.
@@ -227,10 +213,8 @@ class CellDetector(nn.Module):
 
 def can_deploy(model: Any) -> bool:
     """Whether a detector is one that :class:`CellDetector` reproduces."""
-    if type(model) is not MaskRCNN or type(model.roi_head) not in (
-        StandardRoIHead,
-        RefiningRoIHead,
-    ):
+    roi_heads = (StandardRoIHead, CellRoIHead)
+    if type(model) is not MaskRCNN or type(model.roi_head) not in roi_heads:
         return False
     roi_head = model.roi_head
     rpn, box, mask = model.rpn_head, roi_head.bbox_head, roi_head.mask_head

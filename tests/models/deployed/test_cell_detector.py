@@ -25,7 +25,7 @@ from cellseg_mm.structures.probability_masks import ProbabilityMasks
 CONFIG = "configs/mask-rcnn_efficientnet-lite0_fpn_dense-cell.py"
 
 
-@pytest.fixture(scope="module", params=["stock", "refining"])
+@pytest.fixture(scope="module", params=["StandardRoIHead", "CellRoIHead"])
 def stock(repository: Path, request: pytest.FixtureRequest) -> torch.nn.Module:
     """The detector of tools/test.py with random weights that see cells of several classes."""
     init_default_scope("mmdet")
@@ -33,10 +33,9 @@ def stock(repository: Path, request: pytest.FixtureRequest) -> torch.nn.Module:
     config = Config.fromfile(repository / CONFIG).model
     config.backbone.init_cfg = None
     config.test_cfg.rcnn.nms.class_agnostic = True
-    if request.param == "stock":
-        config.roi_head.update(type="StandardRoIHead")
-    else:
-        config.roi_head.update(type="RefiningRoIHead", box_rounds=2, mask_scale=1.2)
+    config.roi_head.type = request.param
+    if request.param == "CellRoIHead":
+        config.roi_head.mask_scale = 1.2
     model = MODELS.build(config).eval()
     with torch.no_grad():
         model.roi_head.bbox_head.fc_cls.weight.mul_(300)
@@ -48,9 +47,8 @@ def stock(repository: Path, request: pytest.FixtureRequest) -> torch.nn.Module:
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it in float32, whatever the processor, and each box looked at as often."""
+    """All of it in float32, whatever the processor."""
     monkeypatch.setattr(cell_detector, "_multiplies_bfloat16", lambda: False)
-    monkeypatch.setattr(cell_detector, "_LOOK_AGAIN", 0.0)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The RoI head that looks twice, against the stock head with boxes refined or enlarged by hand."""
+"""The RoI head with room for masks, against the stock head with boxes enlarged by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.models.refining_roi_head import deltas_of, enlarged
+from cellseg_mm.models.cell_roi_head import enlarged
 from cellseg_mm.runs.run_config import load_config
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
@@ -47,8 +47,8 @@ def stock(repository: Path) -> Any:
 
 
 @pytest.fixture
-def refining(repository: Path) -> Any:
-    return build(repository, type="RefiningRoIHead", box_rounds=2, mask_scale=1.25)
+def roomy(repository: Path) -> Any:
+    return build(repository, type="CellRoIHead", mask_scale=1.25)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def predict(head: Any, features: Any, found: list[InstanceData], rescale: bool) 
 def test_without_settings_it_is_the_stock_head(
     repository: Path, stock: Any, features: Any, rescale: bool
 ) -> None:
-    head = build(repository, type="RefiningRoIHead")
+    head = build(repository, type="CellRoIHead")
     expected = predict(stock, features, proposals(), rescale)
     found = predict(head, features, proposals(), rescale)
     for ours, theirs in zip(found, expected, strict=True):
@@ -96,38 +96,11 @@ def test_without_settings_it_is_the_stock_head(
 
 
 @torch.no_grad()
-def test_boxes_are_looked_at_again(
-    repository: Path, stock: Any, refining: Any, features: Any
-) -> None:
-    found = predict(refining, features, proposals(), False)
-    once = []
-    for index, proposal in enumerate(proposals()):
-        maps = [level[index : index + 1] for level in features]
-        rois = torch.cat([torch.zeros(9, 1), proposal.bboxes], dim=1)
-        result = stock.eval()._bbox_forward(maps, rois)
-        labels = result["cls_score"].softmax(dim=1)[:, :-1].argmax(dim=1)
-        assert len(labels.unique()) > 1
-        deltas = torch.stack([row[4 * k : 4 * k + 4] for row, k in zip(
-            result["bbox_pred"], labels.tolist(), strict=True
-        )])  # fmt: skip
-        decoded = stock.bbox_head.bbox_coder.decode(
-            proposal.bboxes, deltas, max_shape=META["img_shape"]
-        )
-        assert (decoded - proposal.bboxes).abs().max() > 1
-        once.append(InstanceData(bboxes=decoded))
-    expected = predict(stock, features, once, False)
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours.bboxes, theirs.bboxes)
-        torch.testing.assert_close(ours.scores, theirs.scores)
-
-
-@torch.no_grad()
 @pytest.mark.parametrize("rescale", [True, False])
 def test_masks_are_predicted_in_larger_boxes(
-    repository: Path, stock: Any, features: Any, rescale: bool
+    roomy: Any, stock: Any, features: Any, rescale: bool
 ) -> None:
-    head = build(repository, type="RefiningRoIHead", mask_scale=1.25).eval()
-    found = predict(head, features, proposals(), rescale)
+    found = predict(roomy, features, proposals(), rescale)
     plain = predict(stock, features, proposals(), rescale)
     for index, (ours, theirs) in enumerate(zip(found, plain, strict=True)):
         assert torch.equal(ours.bboxes, theirs.bboxes)  # the cells' own boxes
@@ -142,23 +115,23 @@ def test_masks_are_predicted_in_larger_boxes(
         torch.testing.assert_close(centre[inside], ((own[:, :2] + own[:, 2:]) / 2)[inside])
         maps = [level[index : index + 1] for level in features]
         rois = torch.cat([torch.zeros(len(seen), 1), seen], dim=1)
-        grids = head._mask_forward(maps, rois)["mask_preds"].sigmoid()
+        grids = roomy._mask_forward(maps, rois)["mask_preds"].sigmoid()
         torch.testing.assert_close(ours.masks.grids, grids[torch.arange(len(seen)), ours.labels])
 
 
-def test_training_targets_are_those_of_the_larger_boxes(refining: Any, features: Any) -> None:
+def test_training_targets_are_those_of_the_larger_boxes(roomy: Any, features: Any) -> None:
     bitmaps = np.zeros((4, HEIGHT, WIDTH), np.uint8)
     cells = torch.tensor([[8, 8, 24, 24], [40, 8, 56, 24], [8, 40, 24, 56], [40, 40, 56, 56.0]])
     for bitmap, (left, top, right, bottom) in zip(bitmaps, cells.long().tolist(), strict=True):
         bitmap[top:bottom, left:right] = 1
     seen = []
-    get_targets = refining.mask_head.get_targets
+    get_targets = roomy.mask_head.get_targets
 
     def targets(**kwargs: Any) -> torch.Tensor:
         seen.append(get_targets(**kwargs))
         return seen[-1]
 
-    refining.mask_head.get_targets = targets
+    roomy.mask_head.get_targets = targets
     samples = []
     for _ in range(2):
         truth = InstanceData(
@@ -171,7 +144,7 @@ def test_training_targets_are_those_of_the_larger_boxes(refining: Any, features:
         sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4))
         samples.append(sample)
     found = [InstanceData(bboxes=cells.clone()) for _ in range(2)]
-    losses = refining.train().loss(features, found, samples)
+    losses = roomy.train().loss(features, found, samples)
     assert losses["loss_mask"] > 0
     # Boxes and proposals are the cells, which fill 1 / 1.25² of what their masks see.
     assert len(seen[0]) == 16
@@ -179,9 +152,9 @@ def test_training_targets_are_those_of_the_larger_boxes(refining: Any, features:
     torch.testing.assert_close(share, torch.full((16,), 1 / 1.25**2), atol=0.07, rtol=0)
 
 
-def test_nothing_found_is_empty(refining: Any, features: Any) -> None:
+def test_nothing_found_is_empty(roomy: Any, features: Any) -> None:
     nothing = [InstanceData(bboxes=torch.zeros(0, 4)) for _ in range(2)]
-    for found in predict(refining, features, nothing, True):
+    for found in predict(roomy, features, nothing, True):
         assert len(found) == 0
         assert found.bboxes.shape == (0, 4)
 
@@ -192,15 +165,7 @@ def test_an_image_keeps_larger_boxes_inside() -> None:
     assert enlarged(own, 1.0, (64, 96)) is own
 
 
-def test_deltas_of_one_class() -> None:
-    predicted = torch.arange(16.0).view(2, 8)
-    assert deltas_of(predicted, torch.tensor([1, 0])).tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
-    assert torch.equal(deltas_of(predicted[:, :4], torch.tensor([1, 0])), predicted[:, :4])
-
-
-@pytest.mark.parametrize(
-    "settings", [{"box_rounds": 0}, {"mask_scale": 0.9}, {"box_rounds": 100_000}]
-)
-def test_other_settings_are_refused(repository: Path, settings: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="choose numbers from 1 to 4"):
-        build(repository, type="RefiningRoIHead", **settings)
+@pytest.mark.parametrize("scale", [0.9, 100_000, float("nan")])
+def test_other_scales_are_refused(repository: Path, scale: float) -> None:
+    with pytest.raises(UserError, match="choose 1 to 4"):
+        build(repository, type="CellRoIHead", mask_scale=scale)
