@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellseg_mm.errors import UserError
-from cellseg_mm.preparation.formats.registry import FORMATS
+from cellseg_mm.preparation.formats.registry import FORMATS, TOOLS
 from cellseg_mm.runs.user_errors import exit_with_a_sentence, written_or_not
 
 if TYPE_CHECKING:
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 
 
 def parse_args() -> argparse.Namespace:
-    formats = "\n".join(f"  {name:12}{what}" for name, what in FORMATS.items())
+    formats = "\n".join(f"  {name:14}{what}" for name, what in FORMATS.items())
+    tools = ", ".join(f"{tool} ({name})" for tool, name in TOOLS.items())
     parser = argparse.ArgumentParser(
-        description=f"{__doc__}\nformats:\n{formats}",
+        description=f"{__doc__}\nformats:\n{formats}\n\nThese names do as well:\n  {tools}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help="see above")
+    parser.add_argument(
+        "format",
+        type=lambda name: TOOLS.get(name.lower(), name.lower()),
+        choices=FORMATS,
+        metavar="FORMAT",
+        help="see above",
+    )
     parser.add_argument("source", type=Path, metavar="IN", help="file or folder to convert")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to make, absent or empty")
     parser.add_argument(

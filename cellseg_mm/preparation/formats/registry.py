@@ -41,6 +41,16 @@ FORMATS = {
 }
 """What each format is, in a line; the module has the format's name, with "_" for "-"."""
 
+TOOLS = {
+    "cellpose": "label-images",
+    "stardist": "label-images",
+    "cvat": "coco",
+    "roboflow": "coco",
+    "fiji": "imagej",
+    "kumar": "monuseg",
+}
+"""Formats by the names of tools and sets that have no format of their own."""
+
 
 class FormatModule(Protocol):
     """What a format's module offers; see above. `CLASSES` may be absent."""

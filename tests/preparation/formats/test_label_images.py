@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from cellseg_mm.preparation.convert_dataset import ConvertOptions, convert_dataset
 from cellseg_mm.preparation.formats.annotated_image import ReadOptions
+from cellseg_mm.preparation.formats.registry import FORMATS, TOOLS
 
 HEIGHT, WIDTH = 40, 36
 NUCLEI = ReadOptions(default_class="nucleus")
@@ -183,3 +185,15 @@ def test_cells_without_a_class(forms, refused, tmp_path: Path) -> None:
     assert "--default-class nucleus" in sentence
     (tmp_path / "empty").mkdir()
     assert "no label image" in refused("label-images", tmp_path / "empty", read=NUCLEI)[0]
+
+
+def test_a_tool_names_its_format(tmp_path: Path, run_python: Any) -> None:
+    save_image(tmp_path / "export/a.png")
+    labels = np.zeros((HEIGHT, WIDTH), np.uint16)
+    labels[4:9, 5:12] = 1
+    save_labels(tmp_path / "export/a_seg.npy", labels)
+    arguments = ("Cellpose", tmp_path / "export", tmp_path / "raw", "--default-class", "nucleus")
+    result = run_python("data_prep/convert.py", *map(str, arguments))
+    assert result.returncode == 0, result.stderr
+    assert "cells: 1 nucleus" in result.stdout
+    assert set(TOOLS.values()) < set(FORMATS)
