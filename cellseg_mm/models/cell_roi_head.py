@@ -16,14 +16,14 @@ from cellseg_mm.errors import UserError
 class CellRoIHead(StandardRoIHead):
     """``StandardRoIHead`` that predicts masks in boxes larger than those of the cells.
 
-    A mask ends where its box ends, so that a box which is a little too small cuts its cell off, and
-    small cells have such boxes. Here a mask sees, and may fill, some of what lies around its box,
-    in training and at test time. The cells' own boxes stay as they are; there are no more
-    parameters.
+    A mask ends where its box ends, so that a box which is a little too small cuts its cell off with
+    a straight edge. At test time, a mask may fill some of what lies around its box. The cells' own
+    boxes stay as they are, and so does training: it shows the mask head proposals, which lie about
+    cells as badly as these boxes do.
 
     Args:
-        mask_scale: Width and height of a mask's box as a multiple of the cell's, 1 to 4; 1 is the
-            stock head.
+        mask_scale: Width and height of a mask's box as a multiple of the cell's, 1 to 4, at test
+            time; with 1, it is the stock head.
         **kwargs: Those of ``StandardRoIHead``.
 
     Raises:
@@ -35,18 +35,6 @@ class CellRoIHead(StandardRoIHead):
         if not 1 <= mask_scale <= 4:
             raise UserError(f"mask_scale of CellRoIHead is {mask_scale}: choose 1 to 4.")
         self.mask_scale = mask_scale
-
-    def mask_loss(
-        self, x: Any, sampling_results: list[Any], bbox_feats: Any, batch_gt_instances: list[Any]
-    ) -> dict[str, Any]:
-        """As the stock head's, with larger boxes; the box loss has been taken before."""
-        for result, gt in zip(sampling_results, batch_gt_instances, strict=True):
-            size = gt.masks.height, gt.masks.width
-            result.pos_priors = enlarged(result.pos_priors, self.mask_scale, size)
-        losses: dict[str, Any] = super().mask_loss(
-            x, sampling_results, bbox_feats, batch_gt_instances
-        )
-        return losses
 
     def predict_mask(
         self,

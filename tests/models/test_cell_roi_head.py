@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -15,7 +14,6 @@ from mmengine.structures import InstanceData
 from cellseg_mm.errors import UserError
 from cellseg_mm.models.cell_roi_head import enlarged
 from cellseg_mm.runs.run_config import load_config
-from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
 
 HEIGHT, WIDTH, CHANNELS = 64, 96, 8
@@ -117,39 +115,6 @@ def test_masks_are_predicted_in_larger_boxes(
         rois = torch.cat([torch.zeros(len(seen), 1), seen], dim=1)
         grids = roomy._mask_forward(maps, rois)["mask_preds"].sigmoid()
         torch.testing.assert_close(ours.masks.grids, grids[torch.arange(len(seen)), ours.labels])
-
-
-def test_training_targets_are_those_of_the_larger_boxes(roomy: Any, features: Any) -> None:
-    bitmaps = np.zeros((4, HEIGHT, WIDTH), np.uint8)
-    cells = torch.tensor([[8, 8, 24, 24], [40, 8, 56, 24], [8, 40, 24, 56], [40, 40, 56, 56.0]])
-    for bitmap, (left, top, right, bottom) in zip(bitmaps, cells.long().tolist(), strict=True):
-        bitmap[top:bottom, left:right] = 1
-    seen = []
-    get_targets = roomy.mask_head.get_targets
-
-    def targets(**kwargs: Any) -> torch.Tensor:
-        seen.append(get_targets(**kwargs))
-        return seen[-1]
-
-    roomy.mask_head.get_targets = targets
-    samples = []
-    for _ in range(2):
-        truth = InstanceData(
-            bboxes=cells,
-            labels=torch.arange(4) % 4,
-            masks=LabelMapMasks.from_bitmaps(bitmaps).to("cpu"),
-        )
-        sample = DetDataSample(metainfo={"img_shape": (HEIGHT, WIDTH)})
-        sample.gt_instances = truth
-        sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4))
-        samples.append(sample)
-    found = [InstanceData(bboxes=cells.clone()) for _ in range(2)]
-    losses = roomy.train().loss(features, found, samples)
-    assert losses["loss_mask"] > 0
-    # Boxes and proposals are the cells, which fill 1 / 1.25² of what their masks see.
-    assert len(seen[0]) == 16
-    share = seen[0].mean(dim=(1, 2))
-    torch.testing.assert_close(share, torch.full((16,), 1 / 1.25**2), atol=0.07, rtol=0)
 
 
 def test_nothing_found_is_empty(roomy: Any, features: Any) -> None:
