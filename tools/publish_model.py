@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     add("out", type=Path, help="folder to write; absent or empty")
     add("--card", type=Path, required=True, metavar="CARD.yaml")
     add("--config", metavar="CONFIG", help="config of the training (default: that beside it)")
-    add("--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of --config")
+    add("--cfg-options", nargs="+", metavar="KEY=VALUE", help="overrides of the config")
     return parser.parse_args()
 
 
@@ -33,13 +33,14 @@ def main() -> None:
         args = parse_args()
     with exit_with_a_sentence(written_or_not(args.out)):
         # These imports take seconds, which --help and a mistyped option should not.
-        from cellseg_mm.runs.model_bundle import bundle_of, find_model
+        from cellseg_mm.runs.model_bundle import bundle_of, config_beside, find_model
         from cellseg_mm.runs.publish_model import ModelCard, publish_model
         from cellseg_mm.runs.run_config import load_config
 
         card = ModelCard.read(args.card)
-        if args.config:
-            bundle = bundle_of(args.checkpoint, load_config(args.config, None, args.cfg_options))
+        if args.config or args.cfg_options:
+            config = args.config or str(config_beside(args.checkpoint))
+            bundle = bundle_of(args.checkpoint, load_config(config, None, args.cfg_options))
         else:
             bundle = find_model(args.checkpoint)
         written = publish_model(bundle, card, args.out)

@@ -104,8 +104,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--views",
         choices=["identity", "flips", "dihedral"],
         default="identity",
-        help="flips: look at 4 mirror images of each tile, dihedral: at all 8, and average; better "
-        "and so many times slower, or more (default: identity)",
+        help="flips: look at 4 mirror images of each tile, dihedral: at all 8, and average: better "
+        "cells in about 8 and 16 times the time (default: identity)",
     )
     add("--device", default="auto", metavar="D", help="cpu, cuda, cuda:1, … (default: auto)")
 

@@ -257,6 +257,15 @@ def _walk(part: Any) -> Iterator[tuple[str, Any]]:
 
 def _from_training(checkpoint: Path) -> ModelBundle:
     """A model in a work dir of tools/train.py; its config is the user's own and may be code."""
+    return bundle_of(checkpoint, Config.fromfile(config_beside(checkpoint)))
+
+
+def config_beside(checkpoint: Path) -> Path:
+    """The config of the training that a checkpoint is of.
+
+    Raises:
+        UserError: There is none, or more than one.
+    """
     configs = sorted(checkpoint.parent.glob("*.py"))
     if len(configs) != 1:
         raise UserError(
@@ -264,7 +273,7 @@ def _from_training(checkpoint: Path) -> ModelBundle:
             f"{len(configs)} .py files: name a checkpoint in the work dir of its training, or a "
             "published model."
         )
-    return bundle_of(checkpoint, Config.fromfile(configs[0]))
+    return configs[0]
 
 
 def bundle_of(checkpoint: Path, config: Config) -> ModelBundle:

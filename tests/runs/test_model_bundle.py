@@ -66,6 +66,18 @@ def published(work_dir: Path, card: ModelCard, tmp_path_factory: pytest.TempPath
     return out
 
 
+def test_overrides_reach_the_config_beside_the_checkpoint(
+    work_dir: Path, tmp_path: Path, run_python: Any
+) -> None:
+    card = tmp_path / "card.yaml"
+    card.write_text(yaml.safe_dump(CARD))
+    out = tmp_path / "tiny"
+    arguments = [work_dir / "best.pth", out, "--card", card, "--cfg-options"]
+    room = ["model.roi_head.type=CellRoIHead", "model.roi_head.mask_scale=1.1"]
+    run_python("tools/publish_model.py", *arguments, *room, check=True)
+    assert read_bundle(out).model.roi_head.mask_scale == 1.1
+
+
 def test_a_checkpoint_is_found_with_the_config_beside_it(work_dir: Path, tmp_path: Path) -> None:
     bundle = find_model(work_dir / "best.pth")
     assert (bundle.name, bundle.classes, bundle.mpp) == ("best", CLASSES, None)
