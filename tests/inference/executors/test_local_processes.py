@@ -92,6 +92,7 @@ def test_workers_end_with_their_parent(
         assert "Traceback" not in said
         assert list(tmp_path.glob(".*")) == []
         return
-    assert list(tmp_path.glob(".*")) != []
+    # A worker may have finished its file before it saw that its parent is gone.
     assert segment(ten_images, tmp_path, "--resume") == 1  # goes on, and clears what was left
+    assert list(tmp_path.glob(".*")) == []
     assert contents(tmp_path) == alone

@@ -90,8 +90,11 @@ export class CellLayer {
 
   #markDifferences() {
     const { agreement } = this.state;
-    this.#worker.postMessage({ type: 'mark', layer: 'a', ids: agreement?.only_a_ids ?? null });
-    this.#worker.postMessage({ type: 'mark', layer: 'b', ids: agreement?.only_b_ids ?? null });
+    const ids = { a: agreement?.only_a_ids ?? null, b: agreement?.only_b_ids ?? null };
+    for (const layer of ['a', 'b']) {
+      const base = this.#base(this.#shown[layer] ?? '');
+      this.#worker.postMessage({ type: 'mark', layer, base, ids: ids[layer] });
+    }
   }
 
   #hear(message) {

@@ -6,6 +6,7 @@ import { PolygonTiles } from './polygon_tiles.js';
 
 const layers = { a: null, b: null };
 const opening = { a: null, b: null }; // address of the job that was asked for last
+const marks = { a: null, b: null }; // {base, ids}: cells of a job that the other result lacks
 const painter = new Painter();
 const canvas = new OffscreenCanvas(1, 1);
 const pen = canvas.getContext('2d');
@@ -30,20 +31,26 @@ async function open({ layer, base, job }) {
     tiles: new PolygonTiles(base, job.polygon_tile, job, onTiles),
     alone: null, // Uint8Array by id: 1 where the other result lacks the cell
   };
+  useMarks(layer); // they may have come first
   const histogram = points.histogram(job.classes.length);
   postMessage({ type: 'opened', layer, base, histogram }, [histogram.buffer]);
 }
 
-function mark({ layer, ids }) {
-  const { points } = layers[layer] ?? {};
-  if (!points) return;
-  layers[layer].alone = null;
-  if (ids) {
-    const last = points.count ? points.id(points.count - 1) : 0;
-    layers[layer].alone = new Uint8Array(last + 1);
-    for (const id of ids) layers[layer].alone[id] = 1;
-  }
+function mark({ layer, base, ids }) {
+  marks[layer] = { base, ids };
+  useMarks(layer);
   postMessage({ type: 'changed' });
+}
+
+function useMarks(layer) {
+  const { base, ids } = marks[layer] ?? {};
+  if (layers[layer]?.base !== base || !base) return;
+  const { points } = layers[layer];
+  layers[layer].alone = null;
+  if (!ids) return;
+  const last = points.count ? points.id(points.count - 1) : 0;
+  layers[layer].alone = new Uint8Array(last + 1);
+  for (const id of ids) layers[layer].alone[id] = 1;
 }
 
 function draw({ view, style }) {
