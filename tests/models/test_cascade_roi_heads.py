@@ -18,8 +18,8 @@ from pycocotools import mask as coco_mask
 from cellseg_mm.runs.run_config import load_config
 from cellseg_mm.structures.label_map_masks import LabelMapMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
+from tests.models.roi_inputs import CHANNELS, HEIGHT, WIDTH, boxes
 
-HEIGHT, WIDTH, CHANNELS = 64, 96, 8
 STOCK = {"CellMaskHead": "FCNMaskHead", "CellHTCMaskHead": "HTCMaskHead"}
 
 
@@ -45,22 +45,6 @@ def roi_heads(request: pytest.FixtureRequest, repository: Path) -> tuple[Any, An
     stock.init_weights()
     ours.load_state_dict(stock.state_dict())
     return ours, stock
-
-
-@pytest.fixture
-def features() -> tuple[torch.Tensor, ...]:
-    """Two images' maps of five levels."""
-    generator = torch.Generator().manual_seed(1)
-    return tuple(
-        torch.randn(2, CHANNELS, -(-HEIGHT // s), -(-WIDTH // s), generator=generator) * 3
-        for s in (4, 8, 16, 32, 64)
-    )
-
-
-def boxes(count: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    corner = torch.rand(count, 2, generator=generator) * torch.tensor([WIDTH - 20.0, HEIGHT - 20.0])
-    return torch.cat([corner, corner + 4 + torch.rand(count, 2, generator=generator) * 16], 1)
 
 
 @pytest.mark.parametrize("rescale", [True, False])

@@ -15,8 +15,8 @@ from cellseg_mm.errors import UserError
 from cellseg_mm.models.cell_roi_head import enlarged
 from cellseg_mm.runs.run_config import load_config
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
+from tests.models.roi_inputs import CHANNELS, HEIGHT, WIDTH, boxes
 
-HEIGHT, WIDTH, CHANNELS = 64, 96, 8
 META = {"ori_shape": (32, 48), "img_shape": (HEIGHT, WIDTH), "scale_factor": (2.0, 2.0)}
 
 
@@ -49,26 +49,12 @@ def roomy(repository: Path) -> Any:
     return build(repository, type="CellRoIHead", mask_scale=1.25)
 
 
-@pytest.fixture
-def features() -> tuple[torch.Tensor, ...]:
-    """Two images' maps of five levels."""
-    generator = torch.Generator().manual_seed(1)
-    return tuple(
-        torch.randn(2, CHANNELS, -(-HEIGHT // s), -(-WIDTH // s), generator=generator) * 3
-        for s in (4, 8, 16, 32, 64)
-    )
-
-
-def boxes(count: int, seed: int) -> torch.Tensor:
-    """Boxes of which some touch the border."""
-    generator = torch.Generator().manual_seed(seed)
-    corner = torch.rand(count, 2, generator=generator) * torch.tensor([WIDTH - 20.0, HEIGHT - 20.0])
-    corner[0] = 0
-    return torch.cat([corner, corner + 4 + torch.rand(count, 2, generator=generator) * 16], 1)
-
-
 def proposals() -> list[InstanceData]:
-    return [InstanceData(bboxes=boxes(9, seed)) for seed in (2, 3)]
+    """Boxes of two images, some of them at the border."""
+    found = [InstanceData(bboxes=boxes(9, seed)) for seed in (2, 3)]
+    for image in found:
+        image.bboxes[0] -= image.bboxes[0, :2].repeat(2)
+    return found
 
 
 @torch.no_grad()
