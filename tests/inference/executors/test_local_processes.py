@@ -92,7 +92,13 @@ def test_workers_end_with_their_parent(
         assert "Traceback" not in said
         assert list(tmp_path.glob(".*")) == []
         return
-    # A worker may have finished its file before it saw that its parent is gone.
+    # The workers may have finished their files before they saw it: one that is killed does not.
+    killed = (
+        "import os; from cellseg_mm.files.atomic_write import atomic_write\n"
+        f"with atomic_write({str(tmp_path / 'a.csv')!r}): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], cwd=repository, check=False)
+    assert list(tmp_path.glob(".*")) != []
     assert segment(ten_images, tmp_path, "--resume") == 1  # goes on, and clears what was left
     assert list(tmp_path.glob(".*")) == []
     assert contents(tmp_path) == alone
