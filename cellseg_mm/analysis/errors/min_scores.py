@@ -42,7 +42,7 @@ class ClassMinScores:
 
 
 def choose_min_scores(
-    annotations: Annotations, predictions: Sequence[Prediction]
+    *parts: tuple[Annotations, Sequence[Prediction]],
 ) -> dict[str, ClassMinScores]:
     """Choose least scores by class.
 
@@ -51,25 +51,40 @@ def choose_min_scores(
     what scores less, and one map tells all of them.
 
     Args:
-        annotations: The truth of validation images.
-        predictions: With scores down to the lowest candidate, or nearly so. Those that are neither
-            right nor wrong (:mod:`cellseg_mm.evaluation.scored_predictions`) are left out.
+        parts: The truth of validation images and what was predicted there, with scores down to the
+            lowest candidate, or nearly so. Predictions that are neither right nor wrong
+            (:mod:`cellseg_mm.evaluation.scored_predictions`) are left out. Several parts, as folds
+            are, count as one set of images.
 
     Returns:
         By name of the class. A class without true cells is left out.
+
+    Raises:
+        UserError: The parts are of different classes.
     """
-    scores, matched = _scores_by_class(annotations, predictions)
+    first = parts[0][0]
+    for other, _ in parts[1:]:
+        if other.categories != first.categories:
+            theirs, ours = (", ".join(of.categories.values()) for of in (other, first))
+            raise UserError(
+                f"{other.source} has the classes {theirs}, {first.source} has {ours}: choose "
+                "for each by itself."
+            )
+    scored = [_scores_by_class(annotations, predictions) for annotations, predictions in parts]
     chosen = {}
-    for category, name in annotations.categories.items():
+    for category, name in first.categories.items():
         cells = sum(
             cell["category_id"] == category
+            for annotations, _ in parts
             for of_image in annotations.cells.values()
             for cell in of_image
         )
         if not cells:
             continue
-        found = (scores[category][:, None] >= CANDIDATES).sum(axis=0)
-        hits = (matched[category][:, None] >= CANDIDATES).sum(axis=0)
+        scores = np.concatenate([every[category] for every, _ in scored])
+        matched = np.concatenate([right[category] for _, right in scored])
+        found = (scores[:, None] >= CANDIDATES).sum(axis=0)
+        hits = (matched[:, None] >= CANDIDATES).sum(axis=0)
         f1 = 2 * hits / (found + cells)
         best = int(f1.argmax())
         chosen[name] = ClassMinScores(

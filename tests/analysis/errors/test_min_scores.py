@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ PREDICTIONS = [
 
 
 def test_best_f1_and_equal_counts(annotations: Annotations) -> None:
-    chosen = choose_min_scores(annotations, PREDICTIONS)
+    chosen = choose_min_scores((annotations, PREDICTIONS))
     # Of a, 2 of 3, then 3 of 4, then 3 of 5 cells of the map are right: F1 4/7, 6/8, 6/9.
     # Of b, none of 1, then 1 of 2: F1 0, 2/3.
     assert chosen == {
@@ -76,7 +77,23 @@ def test_best_f1_and_equal_counts(annotations: Annotations) -> None:
 
 
 def test_images_without_predictions_count(annotations: Annotations) -> None:
-    assert choose_min_scores(annotations, [])["a"].f1 == 0
+    assert choose_min_scores((annotations, []))["a"].f1 == 0
+
+
+def test_folds_count_as_one_set_of_images(annotations: Annotations) -> None:
+    alone = choose_min_scores((annotations, PREDICTIONS))["a"]
+    twice = choose_min_scores((annotations, PREDICTIONS), (annotations, PREDICTIONS))["a"]
+    assert (twice.best, twice.f1) == (alone.best, alone.f1)
+    assert (twice.found, twice.cells) == (2 * alone.found, 2 * alone.cells)
+    # Of eight cells, a fold without predictions leaves four: 6/12 of them right.
+    half = choose_min_scores((annotations, PREDICTIONS), (annotations, []))["a"]
+    assert half == ClassMinScores(best=0.21, f1=0.5, found=4, equal_counts=0.05, cells=8)
+
+
+def test_folds_have_the_same_classes(annotations: Annotations) -> None:
+    other = replace(annotations, categories={1: "a", 2: "b", 3: "d"})
+    with pytest.raises(UserError, match="a, b, d"):
+        choose_min_scores((annotations, []), (other, []))
 
 
 def test_predictions_reach_the_score_of_their_class(annotations: Annotations) -> None:
