@@ -120,7 +120,7 @@ def test_an_absent_file(tmp_path):
         read_ladder(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("name", ["reference", "dense", "demo"])
+@pytest.mark.parametrize("name", ["reference", "reference_small", "dense", "demo"])
 def test_the_files_of_the_project(repository, name):
     ladder = read_ladder(repository / "configs" / "ablations" / f"{name}.yaml")
 

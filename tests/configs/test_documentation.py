@@ -81,7 +81,8 @@ def test_the_tables_name_all_bases_and_hooks(folder: Path) -> None:
     _, axes, _, hooks_section, *_ = PAGE.split("\n## ")
     named = set(re.findall(r"^\| `([\w.-]+)`", axes, re.M))
     bases = {path.name for path in folder.glob("_base_/[mr]*/*.py")}
-    assert bases - named == {"dense_parts.py", "mask-rcnn_convnext-b_fpn_narrow.py"}
+    parts = {"dense_parts.py", "reference_albu.py", "mask-rcnn_convnext-b_fpn_narrow.py"}
+    assert bases - named == parts
     networks = '"_base_/models/mask-rcnn_r50_fpn.py"'
     hooks = load(folder, f'_base_ = [{networks}, "_base_/recipes/dense.py"]\n').default_hooks
     rows = " ".join(re.findall(r"^\| (`.*?) \|", hooks_section, re.M))
