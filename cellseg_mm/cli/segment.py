@@ -185,7 +185,7 @@ def _executor(args: argparse.Namespace, bundle: ModelBundle) -> Executor:
     from cellseg_mm.inference.executors.ray_actors import RayActors
     from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
 
-    model = WorkerModel(args.model, bundle.sha256, args.device, args.views)
+    model = WorkerModel(args.model, bundle.sha256, args.device)
     if args.ray is not None:
         return RayActors(model, args.ray, args.cores_per_worker or 1)
     if args.workers > 1:

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import Compose
 from mmdet.registry import MODELS
-from mmengine.config import ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
@@ -31,6 +30,7 @@ from cellseg_mm.models.test_time.seams import DetectedCell
 from cellseg_mm.models.test_time.tiles import cells_of
 from cellseg_mm.models.test_time.views import VIEWS
 from cellseg_mm.runs.model_bundle import ModelBundle
+from cellseg_mm.runs.test_time_settings import within_test_time
 from cellseg_mm.structures.probability_masks import ProbabilityMasks
 from cellseg_mm.structures.rle_masks import RLEMasks
 
@@ -51,8 +51,7 @@ class CellFinder:
     Attributes:
         classes: Names of the classes.
         device: Where the model runs.
-        max_per_region: The most cells that it returns for a region.
-        full_regions: How often it returned as many: cells may be missing there.
+        max_per_region: The most cells that it returns for a region; below 1, there is no limit.
 
     Raises:
         UserError: The device or the views are not known, or the weights do not fit.
@@ -69,7 +68,6 @@ class CellFinder:
             raise UserError(f"There are no views {views!r}: choose one of {', '.join(VIEWS)}.")
         self.classes = bundle.classes
         self.device = choose_device(device)
-        self.full_regions = 0
         rcnn = bundle.model.test_cfg.rcnn
         self.max_per_region: int = rcnn.max_per_img
         self._min_scores = torch.tensor([bundle.threshold(name) for name in bundle.classes])
@@ -107,11 +105,8 @@ class CellFinder:
         """
         least = self.min_scores(min_score)
         if self._detector is None:
-            found = [self._predict(region, least, margin) for region in regions]
-        else:
-            found = self._detect(self._detector, regions, least, margin)
-        self.full_regions += sum(0 < self.max_per_region <= len(cells) for cells in found)
-        return found
+            return [self._predict(region, least, margin) for region in regions]
+        return self._detect(self._detector, regions, least, margin)
 
     def min_scores(self, min_score: float | None) -> Tensor:
         """Least score of each class, (C,) float32; arguments as for a call."""
@@ -195,15 +190,7 @@ def _built(bundle: ModelBundle, views: str) -> nn.Module:
     config = copy.deepcopy(bundle.model)
     config.setdefault("train_cfg", None)
     if views != "identity":
-        rcnn = config.test_cfg.rcnn
-        rcnn.keep_probabilities = True
-        config = ConfigDict(
-            type="TestTimeModel",
-            detectors=[config],
-            views=views,
-            mask_threshold=rcnn.mask_thr_binary,
-            max_per_image=rcnn.max_per_img if rcnn.max_per_img > 0 else None,
-        )
+        config = within_test_time(config, 1, views=views)
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel("WARNING")  # timm's backbones tell their channels

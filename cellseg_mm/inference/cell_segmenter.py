@@ -190,7 +190,7 @@ class SegmentationJob:
     """An open image and what will be looked at.
 
     Attributes:
-        image: The image, with warnings; who writes results may add some.
+        image: The image, with warnings; looking for its cells and writing them may add some.
         tiles: Number of tiles that go through the model.
         analysed_pixels: Area in which cells are looked for, pixels of the full image.
     """
@@ -237,10 +237,13 @@ class SegmentationJob:
         # A tile that sees a whole cell may be less sure of it than one that sees a part. So scores
         # are cut once more when tiles have been brought together, and less strictly before.
         margin = OVERLAP if self.tiles > 1 else 0
+        cap, full = self._find.max_per_region, 0
 
         def find(regions: Sequence[Tensor]) -> list[list[DetectedCell]]:
+            nonlocal full
             with self._lock:
                 found = self._find(regions, min_score, margin)
+            full += sum(0 < cap <= len(cells) for cells in found)
             if on_tile is not None:
                 for _ in regions:
                     on_tile()
@@ -256,6 +259,11 @@ class SegmentationJob:
                 if cell.score >= least[cell.label] and self._area.has(cell, *self._view.factors)
             ]
             yield FoundCells(kept, final_rows)
+        if full:
+            self.image.warnings.append(
+                f"{full:,} of {self.tiles:,} tiles hold {cap:,} cells, the most that the model "
+                "gives for one: cells may be missing there; check the µm per pixel."
+            )
 
     @staticmethod
     def _touches(view: ScaledImage, area: SearchArea) -> Callable[[int, int, int, int], bool]:

@@ -13,11 +13,6 @@ def peak_memory_bytes() -> int:
     """Most memory so far: of the GPU where there is one, else resident memory of this process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    return peak_resident_bytes()
-
-
-def peak_resident_bytes() -> int:
-    """Most resident memory of this process so far."""
     try:
         # Unlike ru_maxrss, this does not start from the parent's memory.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from cellseg_mm.errors import UserError
+from cellseg_mm.evaluation.predictions import is_finite
 from cellseg_mm.models.test_time.views import VIEWS
 
 
@@ -26,16 +26,21 @@ def use_test_time(config: Config) -> list[str]:
     views, scales, tile = settings["views"], settings["scales"], settings["tile"]
     if (views, scales, tile, checkpoints) == ("identity", [1.0], 0, []):
         return []
-    test_cfg = config.model.test_cfg.rcnn
+    config.model = within_test_time(config.model, 1 + len(checkpoints), **settings)
+    return checkpoints
+
+
+def within_test_time(detector: ConfigDict, count: int, **settings: Any) -> ConfigDict:
+    """The config of a ``TestTimeModel`` with as many of these detectors; changes ``detector``."""
+    test_cfg = detector.test_cfg.rcnn
     test_cfg.keep_probabilities = True
-    config.model = ConfigDict(
+    return ConfigDict(
         type="TestTimeModel",
-        detectors=[config.model] * (1 + len(checkpoints)),
+        detectors=[detector] * count,
         mask_threshold=test_cfg.mask_thr_binary,
         max_per_image=test_cfg.max_per_img if test_cfg.max_per_img > 0 else None,
         **settings,
     )
-    return checkpoints
 
 
 def read_test_time(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +59,7 @@ def read_test_time(settings: Mapping[str, Any]) -> dict[str, Any]:
     checkpoints = [checkpoints] if isinstance(checkpoints, str) else [*map(str, checkpoints)]
     if views not in VIEWS:
         raise UserError(f"test_time.views is {views!r}: choose one of {', '.join(VIEWS)}.")
-    if not scales or not all(_is_number(scale) and scale > 0 for scale in scales):
+    if not scales or not all(is_finite(scale) and scale > 0 for scale in scales):
         raise UserError(f"test_time.scales is {scales}: give factors above 0, such as [1.0,1.5].")
     if not isinstance(tile, int) or tile < 0:
         raise UserError(
@@ -65,7 +70,7 @@ def read_test_time(settings: Mapping[str, Any]) -> dict[str, Any]:
             f"test_time.overlap is {overlap!r}: give a whole number of pixels above 0 and below "
             f"test_time.tile, {tile}."
         )
-    if not _is_number(merge_iou) or not 0 < merge_iou <= 1:
+    if not is_finite(merge_iou) or not 0 < merge_iou <= 1:
         raise UserError(f"test_time.merge_iou is {merge_iou!r}, but must lie above 0, up to 1.")
     return {
         "views": views,
@@ -75,7 +80,3 @@ def read_test_time(settings: Mapping[str, Any]) -> dict[str, Any]:
         "merge_iou": merge_iou,
         "checkpoints": checkpoints,
     }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

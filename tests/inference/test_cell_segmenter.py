@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -124,6 +126,23 @@ def test_importing_the_package_stays_light() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=300)
 
 
+def test_tiles_at_the_cap_are_said(
+    bundle: ModelBundle, rgb: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_segmenter, "TILE", 64)
+    monkeypatch.setattr(cell_segmenter, "OVERLAP", 32)
+    model = copy.deepcopy(bundle.model)
+    model.test_cfg.rcnn.max_per_img = 2
+    capped = CellSegmenter(dataclasses.replace(bundle, model=model), device="cpu")
+    with capped.open(rgb, mpp=0.25) as job:
+        cells = sum(len(batch.cells) for batch in job.cells())
+        (warning,) = job.image.warnings
+        full = int(warning.split(" of ")[0])
+        assert 0 < full <= job.tiles
+        assert 0 < cells <= 2 * job.tiles
+    assert f"of {job.tiles} tiles hold 2 cells, the most" in warning
+
+
 @pytest.mark.parametrize(("least", "widths"), [(0.5, []), (0.4, [24]), (0.65, [])])
 def test_scores_are_cut_where_a_cell_is_whole(
     segmenter: CellSegmenter, monkeypatch: pytest.MonkeyPatch, least: float, widths: list[int]
@@ -131,6 +150,8 @@ def test_scores_are_cut_where_a_cell_is_whole(
     """The first tile sees 14 of 24 columns of a cell and is sure of it; the second sees all."""
 
     class Finder:
+        max_per_region = 100
+
         def min_scores(self, min_score: float) -> torch.Tensor:
             return torch.full((4,), min_score)
 

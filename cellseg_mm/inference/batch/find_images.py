@@ -28,8 +28,13 @@ class NamedImage(NamedTuple):
     title: str = ""
 
 
-def find_images(paths: Sequence[str | os.PathLike[str]], recursive: bool = False) -> list[Path]:
-    """List images.
+def name_images(
+    paths: Sequence[str | os.PathLike[str]], recursive: bool = False
+) -> list[NamedImage]:
+    """List images and name their results.
+
+    A result is called like its image without the ending, in the folder where the image lies inside
+    the folder that was named. Images that differ by their ending alone keep it.
 
     Args:
         paths: Files, folders, and patterns with ``*`` that no shell has expanded.
@@ -42,21 +47,8 @@ def find_images(paths: Sequence[str | os.PathLike[str]], recursive: bool = False
 
     Raises:
         MissingFileError: A path does not exist.
-        UserError: A folder or a pattern holds no image.
-    """
-    return [path for path, _ in _find(paths, recursive)]
-
-
-def name_images(
-    paths: Sequence[str | os.PathLike[str]], recursive: bool = False
-) -> list[NamedImage]:
-    """List images as :func:`find_images` does, and name their results.
-
-    A result is called like its image without the ending, in the folder where the image lies inside
-    the folder that was named. Images that differ by their ending alone keep it.
-
-    Raises:
-        UserError: Two images in different folders would have the same name.
+        UserError: A folder or a pattern holds no image, or two images in different folders would
+            have the same name.
     """
     found = [(path, Path(*where, path.stem)) for path, where in _find(paths, recursive)]
     together: dict[str, list[int]] = defaultdict(list)

@@ -27,12 +27,9 @@ class JobProgress:
     def __str__(self) -> str:
         """Such as "3 of 10, 0.5 images/s, 2.1 Mpx/s, 0:00:14 left"; the start counts as work."""
         seconds = time.perf_counter() - self._start
-        parts = [f"{self._done} of {self._images}", self.rates(seconds)]
+        rates = f"{self._done / seconds:.3g} images/s, {self._pixels / 1e6 / seconds:.3g} Mpx/s"
+        parts = [f"{self._done} of {self._images}", rates]
         if self._done < self._images:
             left = (self._images - self._done) * seconds / max(self._done, 1)
             parts.append(f"{timedelta(seconds=round(left))} left")
         return ", ".join(parts)
-
-    def rates(self, seconds: float) -> str:
-        """Images and megapixels a second."""
-        return f"{self._done / seconds:.3g} images/s, {self._pixels / 1e6 / seconds:.3g} Mpx/s"

@@ -167,7 +167,7 @@ def _work(connection: Connection, index: int, model: WorkerModel, task: ImageTas
     # SIGTERM unwinds the stack; a pipe breaks when the parent has gone.
     with contextlib.suppress(Terminated, EOFError, BrokenPipeError):
         try:
-            segmenter = _load(index, model)
+            segmenter = _load(index, model, task.options.views)
         except UserError as error:
             connection.send(UserError(str(error)))
             return
@@ -177,13 +177,13 @@ def _work(connection: Connection, index: int, model: WorkerModel, task: ImageTas
             connection.send(task.attempt(segmenter, turn.image, turn.again))
 
 
-def _load(index: int, model: WorkerModel) -> Any:
+def _load(index: int, model: WorkerModel, views: str) -> Any:
     import cv2
     import torch
 
     cv2.setNumThreads(torch.get_num_threads())
     gpus = torch.cuda.device_count()
-    return model.load(index % gpus if gpus else None)
+    return model.load(views, index % gpus if gpus else None)
 
 
 def _terminate(*_: object) -> None:

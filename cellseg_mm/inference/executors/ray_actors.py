@@ -108,7 +108,8 @@ class RayWorker:
             _check_machine(orders)
             torch.set_num_threads(orders.cores)
             cv2.setNumThreads(orders.cores)
-            self._segmenter = orders.model.load(0 if torch.cuda.is_available() else None)
+            gpu = 0 if torch.cuda.is_available() else None
+            self._segmenter = orders.model.load(orders.task.options.views, gpu)
         except (UserError, OSError) as error:
             return f"On {socket.gethostname()}: {error}"
         self._task = orders.task

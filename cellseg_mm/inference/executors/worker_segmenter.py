@@ -17,18 +17,17 @@ class WorkerModel:
         name: As the user named it.
         sha256: Of the weights.
         device: As the user named it.
-        views: How it looks at a tile, as for ``CellSegmenter``.
     """
 
     name: str
     sha256: str
     device: str
-    views: str = "identity"
 
-    def load(self, gpu: int | None = None) -> CellSegmenter:
+    def load(self, views: str, gpu: int | None = None) -> CellSegmenter:
         """Load the model.
 
         Args:
+            views: How it looks at a tile, as for ``CellSegmenter``.
             gpu: The one to use if the user left the choice open.
 
         Raises:
@@ -41,4 +40,4 @@ class WorkerModel:
                 "install the same one on all machines."
             )
         chosen = f"cuda:{gpu}" if gpu is not None and self.device == "auto" else self.device
-        return CellSegmenter(bundle, chosen, self.views)
+        return CellSegmenter(bundle, chosen, views)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,38 +65,9 @@ def check_formats(names: Iterable[str]) -> None:
 
 
 def result_paths(folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:
-    """The files that :func:`result_files` writes; ROIs are missing where there are too many."""
+    """The files that :func:`write_results` writes; ROIs are missing where there are too many."""
     check_formats(formats)
     return [folder / f"{stem}{FORMATS[name].ending}" for name in formats]
-
-
-@contextmanager
-def result_files(
-    folder: Path,
-    image: ResultImage,
-    formats: Sequence[str] = DEFAULT_FORMATS,
-    stem: str | None = None,
-) -> Iterator[list[ResultSink]]:
-    """Open files to write the cells of an image to.
-
-    They appear when the context ends, and do not after an error.
-
-    Args:
-        folder: Where they are written; made if absent.
-        image: The image.
-        formats: Names out of ``FORMATS``.
-        stem: Of the files' names; None = the image's name.
-
-    Raises:
-        UserError: A format is not known.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        paths = result_paths(folder, image.name if stem is None else stem, formats)
-        yield [
-            stack.enter_context(FORMATS[name].open(path, image))
-            for name, path in zip(formats, paths, strict=True)
-        ]
 
 
 def result_cells(
@@ -124,6 +95,8 @@ def write_results(
 ) -> CellCounts:
     """Write the cells of an image as they come.
 
+    Files appear when all are written, and do not after an error.
+
     Args:
         batches: What :func:`result_cells` gives.
         folder: Where files are written; made if absent.
@@ -138,8 +111,13 @@ def write_results(
         UserError: A format is not known.
     """
     counts = CellCounts(image)
-    with result_files(folder, image, formats, stem) as sinks:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = result_paths(folder, image.name if stem is None else stem, formats)
+    with ExitStack() as stack:
+        sinks: list[ResultSink] = [counts]
+        for name, path in zip(formats, paths, strict=True):
+            sinks.append(stack.enter_context(FORMATS[name].open(path, image)))
         for batch in batches:
-            for sink in [counts, *sinks]:
+            for sink in sinks:
                 sink.add(batch)
     return counts

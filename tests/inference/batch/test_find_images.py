@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.inference.batch.find_images import find_images, name_images
+from cellseg_mm.inference.batch.find_images import NamedImage, name_images
 
 
 @pytest.fixture
@@ -20,28 +20,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def names(paths: list[Path], folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in paths]
+def names(images: list[NamedImage], folder: Path) -> list[str]:
+    return [image.path.relative_to(folder).as_posix() for image in images]
 
 
 def test_files_folders_and_patterns(folder: Path) -> None:
-    assert names(find_images([folder]), folder) == ["a.JPG", "a.tif", "b.png"]
+    assert names(name_images([folder]), folder) == ["a.JPG", "a.tif", "b.png"]
     everything = ["a.JPG", "a.tif", "b.png", "d/1.dcm", "sub/a.png"]
-    assert names(find_images([folder], recursive=True), folder) == everything
-    assert names(find_images([folder / "*.png"]), folder) == ["b.png"]
+    assert names(name_images([folder], recursive=True), folder) == everything
+    assert names(name_images([folder / "*.png"]), folder) == ["b.png"]
     # Each once, in the order of the arguments; a file that is named needs no known ending.
-    found = find_images([folder / "notes.txt", folder / "b.png", folder])
+    found = name_images([folder / "notes.txt", folder / "b.png", folder])
     assert names(found, folder) == ["notes.txt", "b.png", "a.JPG", "a.tif"]
 
 
 def test_what_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(MissingFileError, match=r"none\.png does not exist"):
-        find_images([folder / "none.png"])
+        name_images([folder / "none.png"])
     with pytest.raises(UserError, match="holds no image"):
-        find_images([folder / "*.svs"])
+        name_images([folder / "*.svs"])
     (folder.parent / "empty").mkdir()
     with pytest.raises(UserError, match="--recursive"):
-        find_images([folder.parent / "empty"])
+        name_images([folder.parent / "empty"])
 
 
 def test_results_are_called_like_their_images(folder: Path) -> None:
