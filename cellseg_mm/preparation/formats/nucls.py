@@ -43,9 +43,9 @@ from cellseg_mm.preparation.formats.annotated_image import (
     ReadOptions,
 )
 from cellseg_mm.preparation.formats.png_values import read_png_values
-from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
+from cellseg_mm.preparation.formats.set_files import DOWNLOAD_AGAIN, by_key, files_below, read_pairs
 from cellseg_mm.preparation.image_groups import patient_of
-from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 from cellseg_mm.readers.open_image import open_image
 
 OPTIONS = ()
@@ -129,14 +129,12 @@ def _read_field(path: Path, field: _Field) -> npt.NDArray[np.uint8]:
 
 
 def _read_cells(path: Path, corner: npt.NDArray[np.float64]) -> list[Cell]:
-    cells = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file), start=1):
-                cells.append(_read_row(path, number, row, corner))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise BadFileError(path, f"not readable as CSV ({error})", "download it again") from error
-    return cells
+    with (
+        reading(path, "not readable as CSV", DOWNLOAD_AGAIN, OSError, UnicodeError, csv.Error),
+        path.open(newline="", encoding="utf-8-sig") as file,
+    ):
+        rows = enumerate(csv.DictReader(file), start=1)
+        return [_read_row(path, number, row, corner) for number, row in rows]
 
 
 def _read_row(
