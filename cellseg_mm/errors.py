@@ -25,4 +25,4 @@ def printable(text: str) -> str:
 
 def one_line(error: Exception, longest: int | None = 200) -> str:
     """What an exception says, or its kind, in one line that fits into a sentence."""
-    return " ".join(str(error).split())[:longest].rstrip(".") or type(error).__name__
+    return " ".join(str(error).split())[:longest].rstrip(" .") or type(error).__name__
