@@ -21,3 +21,8 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def one_line(error: Exception, longest: int | None = 200) -> str:
+    """What an exception says, or its kind, in one line that fits into a sentence."""
+    return " ".join(str(error).split())[:longest].rstrip(" .") or type(error).__name__

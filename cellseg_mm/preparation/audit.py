@@ -54,12 +54,7 @@ def image_record(inspection: ImageInspection, classes: Sequence[str]) -> Record:
 def finding_record(finding: Finding) -> Record:
     """What `audit.json` says of one finding; its sentence is also among the warnings."""
     places = [
-        {
-            "image": place.image,
-            "box": None if place.box is None else list(place.box),
-            "cells": list(place.cells),
-            "note": place.note,
-        }
+        place._asdict() | {"box": place.box and list(place.box), "cells": list(place.cells)}
         for place in finding.places
     ]
     return {"title": finding.title, "sentence": finding.sentence, "places": places}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from cellseg_mm.errors import MissingFileError, UserError
+from cellseg_mm.errors import MissingFileError, UserError, one_line
 
 IGNORE = "ignore"
 """The target of classes whose cells are neither cell nor background."""
@@ -76,7 +76,7 @@ def _read_pairs(path: Path) -> dict[str, str]:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingFileError(f"The class table {path} does not exist, or is a folder.") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error, longest=None)
         raise UserError(f"The class table {path} is no YAML ({reason}): mend it.") from error
     nodes = root.value if isinstance(root, yaml.MappingNode) else []
     pairs: dict[str, str] = {}

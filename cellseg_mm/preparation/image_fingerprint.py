@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Fingerprint = npt.NDArray[np.float32]
 
@@ -58,23 +60,15 @@ def same_images(
     Returns:
         For each image, the position of the first one that shows the same: its own if none does.
     """
-    first = list(range(len(contents)))
-
-    def root(number: int) -> int:
-        while first[number] != number:
-            number = first[number]
-        return number
-
-    def join(a: int, b: int) -> None:
-        low, high = sorted((root(a), root(b)))
-        first[high] = low
-
     of_content: dict[str, int] = {}
-    for number, content in enumerate(contents):
-        join(number, of_content.setdefault(content, number))
-    for a, b in _alike(fingerprints, sizes):
-        join(a, b)
-    return [root(number) for number in range(len(contents))]
+    pairs = [(number, of_content.setdefault(c, number)) for number, c in enumerate(contents)]
+    pairs += _alike(fingerprints, sizes)
+    ends = np.array(pairs, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), tuple(ends)), (len(contents), len(contents)))
+    components = connected_components(graph, directed=False)[1]
+    first = np.unique(components, return_index=True)[1]
+    found: list[int] = first[components].tolist()
+    return found
 
 
 def same_image_groups(roots: Sequence[int]) -> list[list[int]]:

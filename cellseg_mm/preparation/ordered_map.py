@@ -68,12 +68,12 @@ def ordered_map(
 def _begin_worker() -> None:
     # Ctrl-C reaches all processes of the terminal; the first one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nothing else would tell a worker that its parent was killed.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process, a worker, when its parent was killed, which nothing else would tell it."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # this is a worker
+    assert parent is not None
     parent.join()
     os._exit(1)

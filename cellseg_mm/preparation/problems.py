@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, one_line
 
 
 class Problem(NamedTuple):
@@ -34,6 +36,30 @@ class BadFileError(UserError):
 
     def __str__(self) -> str:
         return str(self.problem)
+
+
+@contextmanager
+def reading(path: Path, what: str, remedy: str, *errors: type[Exception]) -> Iterator[None]:
+    """What goes wrong within is said of a file; a BadFileError has said it already.
+
+    Args:
+        path: The file.
+        what: What is wrong with it, before the reason in brackets.
+        remedy: What the user can do about it.
+        errors: What can go wrong; nothing stands for all, as damaged files raise almost anything.
+
+    Raises:
+        BadFileError: It went wrong, or the file does not exist.
+    """
+    errors = errors or (Exception,)
+    try:
+        yield
+    except BadFileError:
+        raise
+    except FileNotFoundError as error:
+        raise BadFileError(path, "this file does not exist", "add it") from error
+    except errors as error:
+        raise BadFileError(path, f"{what} ({one_line(error)})", remedy) from error
 
 
 class InputError(UserError):

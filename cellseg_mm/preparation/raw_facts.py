@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import reading
 
 FACTS_FILE = "dataset.json"
 
@@ -97,7 +97,9 @@ def read_facts(raw: Path) -> RawFacts:
     path = raw / FACTS_FILE
     if not path.exists():
         return RawFacts()
-    try:
+    remedy = "correct it, or convert the data set again"
+    errors = (OSError, ValueError, AttributeError, KeyError, OverflowError, TypeError)
+    with reading(path, "it is not readable", remedy, *errors, RecursionError):
         record = json.loads(path.read_text(encoding="utf-8-sig"))
         classes = record.get("classes")
         images = {
@@ -115,13 +117,6 @@ def read_facts(raw: Path) -> RawFacts:
         if not isinstance(findings, list):
             raise ValueError("findings is no list")
         notes = [_note(finding) for finding in findings]
-    except (
-        *(OSError, ValueError, AttributeError, KeyError),
-        *(OverflowError, TypeError, RecursionError),
-    ) as error:
-        raise BadFileError(
-            path, f"it is not readable ({error})", "correct it, or convert the data set again"
-        ) from error
     return RawFacts(None if classes is None else tuple(classes), order, images, notes)
 
 

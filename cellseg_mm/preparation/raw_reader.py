@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 
 # tifffile logs what it finds in damaged headers, line by line; the error below says it in one.
 logging.getLogger("tifffile").addFilter(lambda record: record.levelno >= logging.CRITICAL)
@@ -136,12 +136,10 @@ def _checked_page(path: Path) -> Iterator[tifffile.TiffPage]:
     """Open a TIFF and give its only page, after checks that need the header alone."""
     if not path.is_file():
         raise BadFileError(path, "this file does not exist", "add it")
-    try:
+    with reading(path, "not a TIFF file", "copy or write it again"):
         tif = tifffile.TiffFile(path)
-    except Exception as error:  # damaged headers raise almost anything
-        raise BadFileError(path, f"not a TIFF file ({error})", "copy or write it again") from error
     with tif:
-        try:
+        with reading(path, "its TIFF header is damaged", "copy or write it again"):
             page, pages = tif.pages.first, len(tif.pages)
             # A damaged tag may hold something else than one number.
             height, width = int(page.imagelength), int(page.imagewidth)
@@ -149,10 +147,6 @@ def _checked_page(path: Path) -> Iterator[tifffile.TiffPage]:
             offsets, counts = page.dataoffsets, list(map(int, page.databytecounts))
             segments = math.prod(page.chunked)
             end = max((o + c for o, c in zip(offsets, counts, strict=True)), default=0)
-        except Exception as error:
-            raise BadFileError(
-                path, f"its TIFF header is damaged ({error})", "copy or write it again"
-            ) from error
         if pages != 1 or depth != 1:
             raise BadFileError(
                 path, f"it holds {max(pages, depth)} pages", "write one page to a file"
@@ -170,12 +164,8 @@ def _checked_page(path: Path) -> Iterator[tifffile.TiffPage]:
 
 
 def _decode(path: Path, page: tifffile.TiffPage) -> npt.NDArray:
-    try:
+    with reading(path, "its pixels cannot be decoded", "copy or write it again"):
         pixels = page.asarray()
-    except Exception as error:  # every codec has its own exceptions
-        raise BadFileError(
-            path, f"its pixels cannot be decoded ({error})", "copy or write it again"
-        ) from error
     if pixels.shape != page.shape:
         raise BadFileError(path, "it holds too few pixels", "copy or write it again")
     return pixels

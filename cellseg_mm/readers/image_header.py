@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, one_line
 from cellseg_mm.readers import scale
-from cellseg_mm.readers.image_reader import one_line
 from cellseg_mm.readers.open_image import open_image
 from cellseg_mm.readers.oriented_image import ORIENTATION_TAG
 from cellseg_mm.readers.whole_image import decoder_of

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, one_line
 
 
 class Level(NamedTuple):
@@ -94,11 +94,6 @@ class ImageReader(ABC):
                 f"{self.path} was changed or removed while it was read: segment it again once it "
                 "is complete."
             )
-
-
-def one_line(error: Exception) -> str:
-    """What an exception says, or its kind, in one line that fits into a sentence."""
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

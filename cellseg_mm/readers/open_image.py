@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tifffile
 
-from cellseg_mm.errors import MissingFileError, UserError
-from cellseg_mm.readers.image_reader import ImageReader, one_line
+from cellseg_mm.errors import MissingFileError, UserError, one_line
+from cellseg_mm.readers.image_reader import ImageReader
 from cellseg_mm.readers.oriented_image import OrientedImage
 from cellseg_mm.readers.slide_image import SlideImage, vendor_of
 from cellseg_mm.readers.tiff_image import TiffImage

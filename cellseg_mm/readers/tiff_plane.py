@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellseg_mm.errors import UserError
-from cellseg_mm.readers.image_reader import one_line
+from cellseg_mm.errors import UserError, one_line
 from cellseg_mm.readers.pixel_values import Pixels, ToRgb
 from cellseg_mm.readers.segment_grid import SegmentGrid
 

@@ -11,9 +11,9 @@ import torch
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from torch import Tensor
 
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, one_line
 from cellseg_mm.readers import scale
-from cellseg_mm.readers.image_reader import ImageReader, Level, one_line
+from cellseg_mm.readers.image_reader import ImageReader, Level
 from cellseg_mm.readers.oriented_image import ORIENTATION_TAG
 from cellseg_mm.readers.pixel_values import Pixels, depth_of, over_white, scaling
 

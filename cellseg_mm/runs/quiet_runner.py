@@ -14,7 +14,7 @@ from mmengine.utils import manager
 
 from cellseg_mm.engine.hooks.class_count_hook import ClassCountHook
 from cellseg_mm.engine.hooks.fitting_weights_hook import FittingWeightsHook
-from cellseg_mm.errors import UserError
+from cellseg_mm.errors import UserError, one_line
 
 Params = ParamSpec("Params")
 Built = TypeVar("Built")
@@ -34,7 +34,7 @@ def _as_the_config_says(build: Builder[Params, Built]) -> Builder[Params, Built]
             if hasattr(self, "logger"):
                 self.logger.info(traceback.format_exc())
             what = build.__name__.partition("_")[2].replace("_", " ")
-            reason = " ".join(str(error).split())
+            reason = one_line(error, longest=None)
             raise UserError(
                 f"The config's {what} cannot be used ({reason}): mend the config, or what "
                 "--cfg-options changes in it."

@@ -19,6 +19,7 @@ from cellseg_mm.inference.batch.find_images import NamedImage
 from cellseg_mm.inference.batch.image_task import ImageOutcome, ImageTask
 from cellseg_mm.inference.executors.image_queue import ImageQueue, Turn
 from cellseg_mm.inference.executors.worker_segmenter import WorkerModel
+from cellseg_mm.preparation.ordered_map import end_with_parent
 from cellseg_mm.runs.stop_signals import Terminated
 
 _READY = "ready"
@@ -162,7 +163,7 @@ def _environment_of_workers(count: int) -> Iterator[None]:
 
 def _work(connection: Connection, index: int, model: WorkerModel, task: ImageTask) -> None:
     """The life of a worker."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _terminate)
     # SIGTERM unwinds the stack; a pipe breaks when the parent has gone.
     with contextlib.suppress(Terminated, EOFError, BrokenPipeError):
@@ -188,11 +189,3 @@ def _load(index: int, model: WorkerModel, views: str) -> Any:
 
 def _terminate(*_: object) -> None:
     raise Terminated
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has died, without having ended it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

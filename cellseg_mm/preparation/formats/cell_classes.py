@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 
 _EVERY_IMAGE = ""
 
@@ -41,7 +41,7 @@ class CellClasses:
 def _read(path: Path) -> dict[str, dict[int, str]]:
     remedy = "write the columns image, id and class"
     found: dict[str, dict[int, str]] = {}
-    try:
+    with reading(path, "not readable as CSV", remedy, OSError, ValueError, csv.Error):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         header = lines[0] if lines else ""
         delimiter = max(",;\t", key=header.count)
@@ -55,11 +55,4 @@ def _read(path: Path) -> dict[str, dict[int, str]]:
             of_image = found.setdefault((row.get("image") or _EVERY_IMAGE).strip(), {})
             if (name or "").strip():
                 of_image[int(text)] = name.strip()
-    except FileNotFoundError as error:
-        raise BadFileError(path, "this file does not exist", "add it") from error
-    except BadFileError:
-        raise
-    except (OSError, ValueError, csv.Error) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadFileError(path, f"not readable as CSV ({reason})", remedy) from error
     return found

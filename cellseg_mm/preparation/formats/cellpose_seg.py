@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 
 _LARGEST = 1 << 30
 
@@ -34,7 +34,7 @@ def read_seg_masks(path: Path) -> npt.NDArray:
         BadFileError: It is no such file, or its pickle holds anything but arrays, numbers and text.
     """
     remedy = "save it again with Cellpose"
-    try:
+    with reading(path, "not a readable _seg.npy", remedy):
         if path.stat().st_size > _LARGEST:
             raise BadFileError(path, f"it is larger than {_LARGEST >> 20} MB", remedy)
         with path.open("rb") as file:
@@ -49,15 +49,7 @@ def read_seg_masks(path: Path) -> npt.NDArray:
             content = _Unpickler(io.BytesIO(file.read())).load()
         if isinstance(content, _Array):
             (content,) = content.values
-        masks = content["masks"].array()
-    except FileNotFoundError as error:
-        raise BadFileError(path, "this file does not exist", "add it") from error
-    except BadFileError:
-        raise
-    except Exception as error:  # a damaged pickle raises almost anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadFileError(path, f"not a readable _seg.npy ({reason})", remedy) from error
-    return masks
+        return content["masks"].array()
 
 
 class _Dtype:

@@ -30,7 +30,7 @@ from cellseg_mm.preparation.formats.label_maps import (
 from cellseg_mm.preparation.formats.lizard import CLASSES, MPP
 from cellseg_mm.preparation.formats.npy_stack import NpyStack, rgb_of
 from cellseg_mm.preparation.formats.set_files import attempts, files_below, nothing_found
-from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 
 __all__ = ["CLASSES", "OPTIONS", "read"]
 
@@ -79,11 +79,11 @@ def _read_one(images: NpyStack, labels: NpyStack, names: list[str], index: int) 
 def _names(path: Path, count: int) -> list[str]:
     if not path.exists():
         return [f"{index:04d}" for index in range(count)]
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            names = [row[0].strip() for row in csv.reader(file) if row][1:]
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadFileError(path, f"not readable ({error})", "download it again") from error
+    with (
+        reading(path, "not readable", "download it again", OSError, ValueError, csv.Error),
+        path.open(newline="", encoding="utf-8-sig") as file,
+    ):
+        names = [row[0].strip() for row in csv.reader(file) if row][1:]
     if len(names) != count:
         what = f"it names {len(names)} patches, but images.npy holds {count}"
         raise BadFileError(path, what, "take the files of one download")

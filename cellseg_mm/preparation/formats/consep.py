@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
 from cellseg_mm.preparation.formats.label_maps import (
-    label_map_cells,
+    labelled_image,
     majority_classes,
     whole_numbers,
 )
@@ -70,17 +70,9 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
         if without:
             what = f"instance {without[0]} has no class in type_map or inst_type"
             raise BadFileError(annotation, what, "take the original file")
-        height, width = labels.shape
         names = {number: CLASSES[kind - 1] for number, kind in classes.items()}
-        return AnnotatedImage(
-            name=name,
-            source=annotation,
-            pixels=image,
-            cells=label_map_cells(labels, names),
-            size=(height, width),
-            mpp=MPP,
-            part="test" if is_of_test_part(annotation, source) else "train",
-        )
+        part = "test" if is_of_test_part(annotation, source) else "train"
+        return labelled_image(name, image, annotation, labels, names, mpp=MPP, part=part)
 
     yield from read_pairs(
         source,

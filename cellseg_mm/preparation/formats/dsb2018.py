@@ -21,12 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cellseg_mm.preparation.formats.annotated_image import (
-    AnnotatedImage,
-    Bitmap,
-    Cell,
-    ReadOptions,
-)
+from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell, ReadOptions
+from cellseg_mm.preparation.formats.label_maps import label_map_cells
 from cellseg_mm.preparation.formats.png_values import read_png_values
 from cellseg_mm.preparation.formats.set_files import (
     DOWNLOAD_AGAIN,
@@ -66,9 +62,5 @@ def _read_one(folder: Path, image: Path) -> AnnotatedImage:
             what = f"it is {height} × {width} pixels (height × width), unlike other masks"
             raise BadFileError(path, what, DOWNLOAD_AGAIN)
         size = height, width
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if len(rows):
-            top, left = int(rows[0]), int(columns[0])
-            crop = mask[top : rows[-1] + 1, left : columns[-1] + 1].copy()
-            cells.append(Cell(CLASSES[0], Bitmap(top, left, crop)))
+        cells += label_map_cells(mask.astype(np.uint8), CLASSES[0])
     return AnnotatedImage(folder.name, folder, image, cells, size)

@@ -51,23 +51,14 @@ class ImageFiles:
         best = max(likeness.values(), default=0)
         return self._one(stated, annotation, [path for path in found if likeness[path] == best])
 
-    def of_stem(self, stems: Sequence[str], annotation: Path) -> Path:
-        """The image with the first of some names, with or without its ending.
-
-        Of several, it is the nearest to the annotation file.
-
-        Raises:
-            BadFileError: There is none, or there are several.
-        """
-        for stem in stems:
-            if found := self._by_name.get(stem) or self._by_stem.get(stem):
-                return self._one(stem, annotation, found)
-        return self._one(stems[0], annotation, [])
-
     def of_stems(
         self, stems: Mapping[Path, Sequence[str]]
     ) -> tuple[dict[Path, Path], list[Problem]]:
-        """The images of many annotation files; see :meth:`of_stem`.
+        """The image of each annotation file, nearest to it where there are several.
+
+        Args:
+            stems: Its names by annotation file, the first that exists being taken; with or without
+                an ending.
 
         Returns:
             found: The image of each annotation file that has one.
@@ -76,8 +67,10 @@ class ImageFiles:
         found: dict[Path, Path] = {}
         problems = []
         for annotation, names in stems.items():
+            name = next((n for n in names if n in self._by_name or n in self._by_stem), names[0])
+            images = self._by_name.get(name) or self._by_stem.get(name, [])
             try:
-                found[annotation] = self.of_stem(names, annotation)
+                found[annotation] = self._one(name, annotation, images)
             except BadFileError as error:
                 problems.append(error.problem)
         return found, problems

@@ -32,7 +32,7 @@ from cellseg_mm.preparation.formats.annotated_image import (
 )
 from cellseg_mm.preparation.formats.image_files import ImageFiles, names_of
 from cellseg_mm.preparation.formats.set_files import attempts, files_below
-from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 from cellseg_mm.readers.suffixes import SUFFIXES
 
 OPTIONS = ("images", "default_class")
@@ -83,13 +83,10 @@ def _read_one(name: str, image: Path, path: Path) -> AnnotatedImage:
         if roi.roitype not in _AREAS or roi.subtype in (ROI_SUBTYPE.TEXT, ROI_SUBTYPE.IMAGE):
             passed_over[_NO_AREAS.get(roi.roitype, "other ROI")] += 1
             continue
-        try:
+        with reading(path, f"the ROI {label!r:.80} has no outline", _SAVE_AGAIN):
             rings = [np.asarray(ring, np.float64) for ring in roi.coordinates(multi=True)]
             if not all(ring.shape[1:] == (2,) and np.isfinite(ring).all() for ring in rings):
                 raise ValueError("its coordinates are no numbers")
-        except Exception as error:  # of a damaged path
-            what = f"the ROI {label!r:.80} has no outline ({str(error)[:200]})"
-            raise BadFileError(path, what, _SAVE_AGAIN) from error
         # Of combined ROIs, too, a point is inside by the even-odd rule.
         cells.append(Cell(_class_name(label, roi.group), Outline([rings])))
     return AnnotatedImage(name, path, image, cells, passed_over=passed_over)
@@ -97,29 +94,26 @@ def _read_one(name: str, image: Path, path: Path) -> AnnotatedImage:
 
 def _rois(path: Path) -> Iterator[tuple[ImagejRoi, str]]:
     """The ROIs and their names."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [e for e in archive.infolist() if e.filename.lower().endswith(".roi")]
-            if sum(entry.file_size for entry in entries) > _MOST_BYTES:
-                raise BadFileError(path, "it is larger than 1 GB unpacked", _SAVE_AGAIN)
-            for entry in entries:
-                yield _roi(path, archive, entry)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        what = f"not readable as a zip of ROIs ({str(error)[:200]})"
-        raise BadFileError(path, what, _SAVE_AGAIN) from error
+    errors = (zipfile.BadZipFile, OSError, NotImplementedError, ValueError)
+    with (
+        reading(path, "not readable as a zip of ROIs", _SAVE_AGAIN, *errors),
+        zipfile.ZipFile(path) as archive,
+    ):
+        entries = [e for e in archive.infolist() if e.filename.lower().endswith(".roi")]
+        if sum(entry.file_size for entry in entries) > _MOST_BYTES:
+            raise BadFileError(path, "it is larger than 1 GB unpacked", _SAVE_AGAIN)
+        for entry in entries:
+            yield _roi(path, archive, entry)
 
 
 def _roi(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[ImagejRoi, str]:
     label = entry.filename.rpartition("/")[2][: -len(".roi")]
-    try:
+    with reading(path, f"the ROI {label!r:.80} is damaged", _SAVE_AGAIN):
         with archive.open(entry) as file:
             data = file.read(_LARGEST_ROI + 1)
         if len(data) > _LARGEST_ROI:
             raise ValueError("it is larger than 16 MB")
         roi = ImagejRoi.frombytes(data)
-    except Exception as error:  # of a damaged archive or ROI: almost anything
-        what = f"the ROI {label!r:.80} is damaged ({str(error)[:200]})"
-        raise BadFileError(path, what, _SAVE_AGAIN) from error
     return roi, roi.name or label
 
 

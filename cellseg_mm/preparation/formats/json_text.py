@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 
 _LARGEST = 512 << 20
 _MOST_PACKED = 200
@@ -24,7 +24,8 @@ def read_json_text(path: Path) -> Any:
     Raises:
         BadFileError: Not readable, not JSON, or larger than 512 MB unpacked.
     """
-    try:
+    errors = (OSError, EOFError, zlib.error, ValueError, RecursionError)
+    with reading(path, "not readable as JSON", "export it again", *errors):
         size = path.stat().st_size
         largest = _LARGEST
         if path.suffix == ".gz":
@@ -39,11 +40,6 @@ def read_json_text(path: Path) -> Any:
             raise BadFileError(path, what, "export fewer cells to a file")
         with _no_garbage_collection():
             return json.loads(text)
-    except FileNotFoundError as error:
-        raise BadFileError(path, "this file does not exist", "add it") from error
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadFileError(path, f"not readable as JSON ({reason})", "export it again") from error
 
 
 @contextmanager

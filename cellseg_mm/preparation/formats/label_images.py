@@ -31,7 +31,7 @@ from cellseg_mm.preparation.formats.label_maps import label_map_cells, whole_num
 from cellseg_mm.preparation.formats.png_values import read_png_values
 from cellseg_mm.preparation.formats.set_files import attempts, files_below
 from cellseg_mm.preparation.instances import consecutive_labels
-from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 from cellseg_mm.preparation.raw_reader import LARGEST_SIDE, read_mask
 
 OPTIONS = ("images", "default_class", "cell_classes")
@@ -109,9 +109,5 @@ def _read_labels(path: Path) -> npt.NDArray[np.integer]:
 
 
 def _read_npy(path: Path) -> npt.NDArray:
-    try:
+    with reading(path, "not a readable .npy file", "save the labels again with numpy.save"):
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # damaged headers raise almost anything
-        reason = " ".join(str(error).split())[:200]
-        what = f"not a readable .npy file ({reason})"
-        raise BadFileError(path, what, "save the labels again with numpy.save") from error

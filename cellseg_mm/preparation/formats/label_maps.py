@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.preparation.formats.annotated_image import Bitmap, Cell
+from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Bitmap, Cell
 from cellseg_mm.preparation.instances import collect_instances, consecutive_labels
 from cellseg_mm.preparation.problems import BadFileError
 
@@ -31,6 +32,23 @@ def label_map_cells(labels: IntArray, class_names: Mapping[int, str] | str) -> l
         Cell(name, Bitmap(crop.top, crop.left, crop.bitmap))
         for crop, name in zip(instances.crops, names, strict=True)
     ]
+
+
+def labelled_image(
+    name: str,
+    image: Path,
+    annotation: Path,
+    labels: IntArray,
+    class_names: Mapping[int, str] | str,
+    **known: Any,
+) -> AnnotatedImage:
+    """An image whose label map must be of its size; see :func:`label_map_cells`.
+
+    `known` is what else :class:`AnnotatedImage` says of it.
+    """
+    height, width = labels.shape
+    cells = label_map_cells(labels, class_names)
+    return AnnotatedImage(name, annotation, image, cells, (height, width), **known)
 
 
 def majority_classes(labels: IntArray, classes: IntArray, num_classes: int) -> dict[int, int]:

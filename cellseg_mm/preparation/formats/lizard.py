@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
-from cellseg_mm.preparation.formats.label_maps import label_map_cells, whole_numbers
+from cellseg_mm.preparation.formats.label_maps import labelled_image, whole_numbers
 from cellseg_mm.preparation.formats.mat_file import read_mat
 from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
 from cellseg_mm.preparation.problems import BadFileError, Problem
@@ -59,12 +59,4 @@ def _read_one(name: str, image: Path, annotation: Path) -> AnnotatedImage:
         if number not in classes:
             what = f"the nucleus {number} of inst_map has no class"
             raise BadFileError(annotation, what, "take the original file")
-    height, width = labels.shape
-    return AnnotatedImage(
-        name=name,
-        source=annotation,
-        pixels=image,
-        cells=label_map_cells(labels, classes),
-        size=(height, width),
-        mpp=MPP,
-    )
+    return labelled_image(name, image, annotation, labels, classes, mpp=MPP)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy.typing as npt
 from scipy.io import loadmat, whosmat
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 from cellseg_mm.preparation.raw_reader import LARGEST_SIDE
 
 _NUMERIC = {
     *("double", "single", "logical"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
+_UNREADABLE = ("not a readable MATLAB file", "download it again")
 _LARGEST_ARRAY = 1 << 28
 """Values: far beyond any data set; at 8 bytes, 2 GB."""
 
@@ -33,13 +34,12 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray]:
     Raises:
         BadFileError: Not such a file, damaged, or it lacks an array.
     """
-    try:
-        # The headers come first: a damaged one may state any size.
-        found = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-    except NotImplementedError as error:
-        raise BadFileError(path, "it is a MATLAB 7.3 file", "save it with -v7") from error
-    except Exception as error:  # damaged headers raise almost anything
-        raise _unreadable(path, error) from error
+    with reading(path, *_UNREADABLE):
+        try:
+            # The headers come first: a damaged one may state any size.
+            found = {name: (shape, kind) for name, shape, kind in whosmat(path)}
+        except NotImplementedError as error:
+            raise BadFileError(path, "it is a MATLAB 7.3 file", "save it with -v7") from error
     for name in names:
         if name not in found:
             holds = ", ".join(found) or "nothing"
@@ -50,13 +50,6 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray]:
             raise BadFileError(path, what, "take the original file")
         if min(shape) < 0 or min(shape) > LARGEST_SIDE or math.prod(shape) > _LARGEST_ARRAY:
             raise BadFileError(path, f"{name} has the shape {shape}", "take the original file")
-    try:
+    with reading(path, *_UNREADABLE):
         arrays = loadmat(path, variable_names=list(names))
         return {name: arrays[name] for name in names}
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> BadFileError:
-    text = " ".join(str(error).split())[:200] or type(error).__name__
-    return BadFileError(path, f"not a readable MATLAB file ({text})", "download it again")

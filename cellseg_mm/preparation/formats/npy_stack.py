@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 
 _LARGEST_IMAGE = 1 << 28
 """Bytes of one image of a stack: far beyond any data set."""
@@ -30,7 +30,7 @@ class NpyStack:
 
     def __init__(self, path: Path, shape: Sequence[int | None]) -> None:
         self.path = path
-        try:
+        with reading(path, "not a .npy file", "download it again"):
             with path.open("rb") as file:
                 version = np.lib.format.read_magic(file)
                 read_header = {
@@ -40,11 +40,6 @@ class NpyStack:
                 self.shape, fortran_order, self._dtype = read_header(file)
                 self._start = file.tell()
             size = path.stat().st_size
-        except FileNotFoundError as error:
-            raise BadFileError(path, "this file does not exist", "add it") from error
-        except Exception as error:  # damaged headers raise almost anything
-            text = " ".join(str(error).split())[:200]
-            raise BadFileError(path, f"not a .npy file ({text})", "download it again") from error
         fits = len(shape) == len(self.shape) and all(
             want in (None, have) for want, have in zip(shape, self.shape, strict=True)
         )

@@ -34,7 +34,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cellseg_mm.errors import UserError
 from cellseg_mm.preparation.formats.annotated_image import (
     AnnotatedImage,
     Cell,
@@ -42,11 +41,11 @@ from cellseg_mm.preparation.formats.annotated_image import (
     PixelSource,
     ReadOptions,
 )
+from cellseg_mm.preparation.formats.pixel_file import read_pixel_file
 from cellseg_mm.preparation.formats.png_values import read_png_values
-from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
+from cellseg_mm.preparation.formats.set_files import DOWNLOAD_AGAIN, by_key, files_below, read_pairs
 from cellseg_mm.preparation.image_groups import patient_of
-from cellseg_mm.preparation.problems import BadFileError, Problem
-from cellseg_mm.readers.open_image import open_image
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 
 OPTIONS = ()
 BOX = "box"
@@ -116,27 +115,21 @@ def _annotated_field(mask: Path) -> _Field | None:
 
 
 def _read_field(path: Path, field: _Field) -> npt.NDArray[np.uint8]:
-    try:
-        with open_image(path) as image:
-            if field.x2 > image.width or field.y2 > image.height:
-                what = f"it is smaller ({image.height} × {image.width}) than its mask"
-                raise BadFileError(path, what, "take the files of one download")
-            return image.read(*field).permute(1, 2, 0).contiguous().numpy()
-    except BadFileError:
-        raise
-    except UserError as error:
-        raise BadFileError(path, f"not a readable image ({error})", "download it again") from error
+    pixels = read_pixel_file(path)[0]
+    height, width, _ = pixels.shape
+    if field.x2 > width or field.y2 > height:
+        what = f"it is smaller ({height} × {width}) than its mask"
+        raise BadFileError(path, what, "take the files of one download")
+    return pixels[field.y1 : field.y2, field.x1 : field.x2].copy()
 
 
 def _read_cells(path: Path, corner: npt.NDArray[np.float64]) -> list[Cell]:
-    cells = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file), start=1):
-                cells.append(_read_row(path, number, row, corner))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise BadFileError(path, f"not readable as CSV ({error})", "download it again") from error
-    return cells
+    with (
+        reading(path, "not readable as CSV", DOWNLOAD_AGAIN, OSError, UnicodeError, csv.Error),
+        path.open(newline="", encoding="utf-8-sig") as file,
+    ):
+        rows = enumerate(csv.DictReader(file), start=1)
+        return [_read_row(path, number, row, corner) for number, row in rows]
 
 
 def _read_row(

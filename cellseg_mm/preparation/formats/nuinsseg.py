@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
-from cellseg_mm.preparation.formats.label_maps import label_map_cells
+from cellseg_mm.preparation.formats.label_maps import labelled_image
 from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
 from cellseg_mm.preparation.problems import Problem
 from cellseg_mm.preparation.raw_reader import read_mask
@@ -43,12 +43,5 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
 
 def _read_one(name: str, image: Path, annotation: Path) -> AnnotatedImage:
     labels, _ = read_mask(annotation, None)
-    height, width = labels.shape
-    return AnnotatedImage(
-        name=name,
-        source=annotation,
-        pixels=image,
-        cells=label_map_cells(labels, CLASSES[0]),
-        size=(height, width),
-        patient=annotation.parent.parent.name,
-    )
+    organ = annotation.parent.parent.name
+    return labelled_image(name, image, annotation, labels, CLASSES[0], patient=organ)

@@ -27,7 +27,7 @@ from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, Cell,
 from cellseg_mm.preparation.formats.label_maps import label_map_cells, whole_numbers
 from cellseg_mm.preparation.formats.npy_stack import NpyStack, rgb_of
 from cellseg_mm.preparation.formats.set_files import attempts, by_key, files_below, nothing_found
-from cellseg_mm.preparation.problems import BadFileError, Problem
+from cellseg_mm.preparation.problems import BadFileError, Problem, reading
 
 OPTIONS = ()
 CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
@@ -93,14 +93,9 @@ def _tissues(path: Path, count: int) -> list[str]:
     """The tissue of each patch; "patch" where `types.npy` is not there."""
     if not path.exists():
         return ["patch"] * count
-    try:
+    with reading(path, "not a readable .npy file", "download it again"):
         types = np.load(path, allow_pickle=False)
         tissues = [re.sub(r"\W+", "-", str(tissue)).strip("-") for tissue in types.ravel()]
-    except Exception as error:  # damaged headers raise almost anything
-        text = " ".join(str(error).split())[:200]
-        raise BadFileError(
-            path, f"not a readable .npy file ({text})", "download it again"
-        ) from error
     if len(tissues) != count:
         what = f"it holds {len(tissues)} tissues, but images.npy {count} patches"
         raise BadFileError(path, what, "take the files of one download")

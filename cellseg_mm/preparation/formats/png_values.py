@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.PngImagePlugin import PngImageFile
 
-from cellseg_mm.preparation.problems import BadFileError
+from cellseg_mm.preparation.problems import BadFileError, reading
 from cellseg_mm.preparation.raw_reader import LARGEST_SIDE
 
 _ONE_VALUE = ("1", "L", "P", "I", "I;16")
@@ -27,7 +27,7 @@ def read_png_values(path: Path) -> npt.NDArray[np.integer]:
     Raises:
         BadFileError: Not such a file, or damaged.
     """
-    try:
+    with reading(path, "not a readable PNG", "download it again"):
         with path.open("rb") as file, PngImageFile(file, str(path)) as image:
             image.verify()  # the checksums, which decoding leaves out
         with path.open("rb") as file, PngImageFile(file, str(path)) as image:
@@ -36,13 +36,6 @@ def read_png_values(path: Path) -> npt.NDArray[np.integer]:
                 raise BadFileError(path, what, "download it again")
             mode = image.mode
             values = np.array(image)
-    except FileNotFoundError as error:
-        raise BadFileError(path, "this file does not exist", "add it") from error
-    except BadFileError:
-        raise
-    except Exception as error:  # Pillow has many, SyntaxError among them
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadFileError(path, f"not a readable PNG ({text})", "download it again") from error
     if mode in _ONE_VALUE:
         return values.astype(np.int64)
     if mode == "LA":

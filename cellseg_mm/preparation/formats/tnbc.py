@@ -20,7 +20,7 @@ from pathlib import Path
 from skimage.measure import label
 
 from cellseg_mm.preparation.formats.annotated_image import AnnotatedImage, ReadOptions
-from cellseg_mm.preparation.formats.label_maps import label_map_cells
+from cellseg_mm.preparation.formats.label_maps import labelled_image
 from cellseg_mm.preparation.formats.png_values import read_png_values
 from cellseg_mm.preparation.formats.set_files import by_key, files_below, read_pairs
 from cellseg_mm.preparation.problems import Problem
@@ -42,12 +42,5 @@ def read(source: Path, options: ReadOptions) -> Iterator[AnnotatedImage | Proble
 
 def _read_one(name: str, image: Path, annotation: Path) -> AnnotatedImage:
     pieces = label(read_png_values(annotation), connectivity=2)
-    height, width = pieces.shape
-    return AnnotatedImage(
-        name=name,
-        source=annotation,
-        pixels=image,
-        cells=label_map_cells(pieces, CLASSES[0]),
-        size=(height, width),
-        patient=image.parent.name,
-    )
+    slide = image.parent.name
+    return labelled_image(name, image, annotation, pieces, CLASSES[0], patient=slide)

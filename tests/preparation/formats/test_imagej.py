@@ -13,6 +13,7 @@ from PIL import Image
 from roifile import ROI_TYPE, ImagejRoi
 
 from cellseg_mm.preparation.convert_dataset import ConvertOptions, convert_dataset
+from cellseg_mm.preparation.formats import imagej
 from cellseg_mm.preparation.formats.annotated_image import ReadOptions
 
 HEIGHT, WIDTH = 40, 50
@@ -144,6 +145,18 @@ def test_every_bad_file_is_named(refused_files, tmp_path: Path) -> None:
         "lost.zip": "its image 'lost' is not in",
     }
     refused_files("imagej", source, words)
+
+
+def test_a_bad_roi_is_named_once(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "export")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0003.roi", bytes(17 << 20))
+    save_again = "save it again with ImageJ's ROI manager."
+    assert refused("imagej", path) == [
+        f"{path}: the ROI '0003' is damaged (it is larger than 16 MB); {save_again}"
+    ]
+    monkeypatch.setattr(imagej, "_MOST_BYTES", 1 << 20)
+    assert refused("imagej", path) == [f"{path}: it is larger than 1 GB unpacked; {save_again}"]
 
 
 @pytest.mark.parametrize("name", ["none", "none.zip"])

@@ -91,6 +91,24 @@ def test_all_bad_files_are_reported_and_nothing_is_written(run, tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]
 
 
+def test_files_of_one_name_in_several_folders(run, tmp_path: Path) -> None:
+    """An image belongs to the annotation beside it; two images of one name cannot be told apart."""
+    source = tmp_path / "src"
+    _add(source / "a", "twice", ".svs", _pixels((200, 100, 50)))
+    _add(source / "b", "twice", ".tif", _pixels((200, 100, 50)))
+    _add(source / "a", "apart", ".svs", _pixels((200, 100, 50)))
+    (source / "a" / "apart.xml").rename(source / "b" / "apart.xml")
+    _add(source / "a", "copied", ".svs", _pixels((200, 100, 50)))
+    tifffile.imwrite(source / "b" / "copied.tif", _pixels((200, 100, 50)), photometric="rgb")
+    (source / "b" / ".hidden.xml").write_text(XML)
+    done = run(source, tmp_path / "out")
+    assert done.returncode == 2
+    for name in ("b/twice", "a/apart.svs", "b/apart.xml", "b/copied.tif"):
+        assert str(source / name) in done.stderr
+    assert "hidden" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_folder_empty_folder_and_full_output(run, tmp_path: Path) -> None:
     assert "no such folder" in run(tmp_path / "none", tmp_path / "out").stderr
     (tmp_path / "empty").mkdir()
