@@ -36,6 +36,19 @@ class Page:
         )
         self.tab.settle()
 
+    def hold_second_cells(self) -> None:
+        """Let the worker know of a second result only at :meth:`release_second_cells`."""
+        self.tab.run(
+            "window.post = Worker.prototype.postMessage; window.held = null;"
+            " Worker.prototype.postMessage = function (message, ...more) {"
+            " if (message.type === 'open' && message.layer === 'b')"
+            " window.held = () => window.post.call(this, message, ...more);"
+            " else window.post.call(this, message, ...more); }"
+        )
+
+    def release_second_cells(self) -> None:
+        self.tab.run("Worker.prototype.postMessage = window.post; window.held()")
+
     def text(self, selector: str) -> str:
         return self.tab.run(f"document.querySelector({selector!r}).innerText")
 

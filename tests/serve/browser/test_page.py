@@ -219,7 +219,8 @@ def test_downloads_are_those_of_the_command_line(page, job, reference, tmp_path)
             assert archive.read(name) == (reference.folder / name).read_bytes(), name
 
 
-def test_compared_with_true_cells(page, job, reference, tmp_path):
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "cells after the comparison"])
+def test_compared_with_true_cells(page, job, reference, tmp_path, late):
     """Of the truth every fourth cell is taken away, and one is added where there is none."""
     content = json.loads((reference.folder / "nucls.geojson").read_text())
     missing = list(range(0, len(reference.rows), 4))
@@ -231,8 +232,12 @@ def test_compared_with_true_cells(page, job, reference, tmp_path):
     path = tmp_path / "truth.geojson"
     path.write_text(json.dumps({**content, "features": [*kept, extra]}))
     page.open(job)
+    if late:
+        page.hold_second_cells()
     page.tab.drop_files(*page.on_screen(128, 128), path)
     said = page.wait_for("#compare", "F1")
+    if late:
+        page.release_second_cells()
 
     n, m = len(reference.rows), len(missing)
     assert f"in both\t{n - m}" in said
