@@ -77,6 +77,7 @@ class CellFinder:
         self._detector: CellDetector | None = None
         if can_deploy(model) and _keeps_pixels(bundle.test_pipeline):
             self._detector = CellDetector(model, full_area)
+            self.max_per_region = self._detector.max_per_image
             return
         if views == "identity":  # of views, low scores count, too: they are averaged
             model.roi_head.test_cfg.nms.class_agnostic = True

@@ -139,8 +139,8 @@ def test_tiles_at_the_cap_are_said(
         (warning,) = job.image.warnings
         full = int(warning.split(" of ")[0])
         assert 0 < full <= job.tiles
-        assert 0 < cells <= 2 * job.tiles
-    assert f"of {job.tiles} tiles hold 2 cells, the most" in warning
+        assert 0 < cells <= 4 * job.tiles
+    assert f"of {job.tiles} tiles hold 4 cells, the most" in warning
 
 
 @pytest.mark.parametrize(("least", "widths"), [(0.5, []), (0.4, [24]), (0.65, [])])

@@ -32,6 +32,13 @@ Their features stay in a processor's cache, and their memory is used again.
 """
 
 
+CROWDED = 2
+"""An image is crowded if its proposals are fewer than so many times its cells.
+
+It is looked at again with more proposals. Any image may then have so many times the cells that
+``max_per_img`` says.
+"""
+
 RESERVE = 0.5
 """Share of a least score that cells near an image's border need, if they are asked for."""
 
@@ -72,7 +79,11 @@ class CellDetector(nn.Module):
         model: The detector, in evaluation mode; :func:`can_deploy` says whether it will do. Its
             modules are shared, and changed to ``torch.channels_last``.
         full_area: Pixels of an image for which the RPN's ``nms_pre`` and ``max_per_img`` are meant:
-            a smaller one gives fewer proposals in proportion. None = they hold for any image.
+            a smaller one gives fewer proposals in proportion, a crowded one more. None = they hold
+            for any image, as for the stock detector.
+
+    Attributes:
+        max_per_image: The most cells that an image gets; below 1, there is no limit.
     """
 
     def __init__(self, model: MaskRCNN, full_area: int | None = None) -> None:
@@ -86,6 +97,8 @@ class CellDetector(nn.Module):
         self.test_cfg = model.test_cfg.rcnn
         self._mask_scale: float = getattr(model.roi_head, "mask_scale", 1.0)
         self._proposals = ProposalFinder(model.rpn_head, full_area)
+        self._more_if_crowded = full_area is not None
+        self.max_per_image: int = self.test_cfg.max_per_img * (CROWDED if full_area else 1)
         self._box_extractor = model.roi_head.bbox_roi_extractor
         self._mask_extractor = model.roi_head.mask_roi_extractor
         first = self.bbox_head.shared_fcs[0]
@@ -137,14 +150,13 @@ class CellDetector(nn.Module):
         margin: int,
     ) -> Detections:
         rows = _rows(maps, self._box_extractor)
-        boxes, probabilities = self._classify(rows, proposals, size, min_scores, margin)
-        scores, labels = _best_classes(probabilities, min_scores)
-        # A cell of the reserve must not suppress one that reaches the least score of its class.
-        ranks = scores + (scores >= min_scores[labels])
-        kept = nms(boxes, ranks, self.test_cfg.nms.iou_threshold)
-        if self.test_cfg.max_per_img > 0:
-            kept = kept[: self.test_cfg.max_per_img]
-        boxes, labels = boxes[kept], labels[kept]
+        found = self._cells(rows, proposals, size, min_scores, margin)
+        if self._more_if_crowded and len(found[0]) * CROWDED > len(proposals):
+            (proposals,) = self._proposals(maps, [size], crowded=True)
+            found = self._cells(rows, proposals, size, min_scores, margin)
+        if self.max_per_image > 0:
+            found = tuple(part[: self.max_per_image] for part in found)
+        boxes, scores, labels, probabilities = found
         if _pyramid(self._mask_extractor) != _pyramid(self._box_extractor):
             rows = _rows(maps, self._mask_extractor)
         side = self._mask_extractor.roi_layers[0].output_size[0]
@@ -156,7 +168,23 @@ class CellDetector(nn.Module):
             )
         ]
         masks = torch.cat(parts)
-        return Detections(boxes, scores[kept], labels, probabilities[kept], masks, mask_boxes)
+        return Detections(boxes, scores, labels, probabilities, masks, mask_boxes)
+
+    def _cells(
+        self,
+        rows: FeatureRows,
+        proposals: Tensor,
+        size: tuple[int, int],
+        min_scores: Tensor,
+        margin: int,
+    ) -> tuple[Tensor, ...]:
+        """Boxes (N, 4), scores (N,), labels (N,) and probabilities (N, C) of cells, best first."""
+        boxes, probabilities = self._classify(rows, proposals, size, min_scores, margin)
+        scores, labels = _best_classes(probabilities, min_scores)
+        # A cell of the reserve must not suppress one that reaches the least score of its class.
+        ranks = scores + (scores >= min_scores[labels])
+        kept = nms(boxes, ranks, self.test_cfg.nms.iou_threshold)
+        return tuple(part[kept] for part in (boxes, scores, labels, probabilities))
 
     def _classify(
         self,

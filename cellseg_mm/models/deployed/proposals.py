@@ -15,6 +15,12 @@ _STRIP = 32
 _LEAST = 300
 """Proposals that even the smallest image gets."""
 
+_CROWDED_BOXES, _CROWDED_PROPOSALS, _CROWDED_IOU = 4, 2, 0.5
+"""For crowded images: so many times the boxes of a level and the proposals; the IoU of NMS.
+
+The best boxes lie several on a cell, so more of them are not enough without a stricter NMS.
+"""
+
 
 class ProposalFinder:
     """Finds the boxes that ``RPNHead.predict`` gives.
@@ -35,12 +41,15 @@ class ProposalFinder:
         self._anchors: list[Tensor] = list(head.prior_generator.base_anchors)
         self._strides: list[tuple[int, int]] = list(head.prior_generator.strides)
 
-    def __call__(self, maps: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    def __call__(
+        self, maps: Sequence[Tensor], sizes: Sequence[tuple[int, int]], crowded: bool = False
+    ) -> list[Tensor]:
         """Find the proposals of a batch.
 
         Args:
             maps: (B, C, H, W) feature map of each level.
             sizes: Height and width of each image, pixels.
+            crowded: Whether there are so many cells that they need more proposals than is usual.
 
         Returns:
             For each image, (N, 4) xyxy, the best first.
@@ -52,7 +61,7 @@ class ProposalFinder:
             deltas.append(moves.permute(0, 2, 3, 1).reshape(len(moves), -1, 4))
         widths = [level.shape[3] for level in maps]
         return [
-            self._select([s[i] for s in logits], [d[i] for d in deltas], widths, size)
+            self._select([s[i] for s in logits], [d[i] for d in deltas], widths, size, crowded)
             for i, size in enumerate(sizes)
         ]
 
@@ -75,10 +84,15 @@ class ProposalFinder:
         deltas: list[Tensor],
         widths: list[int],
         size: tuple[int, int],
+        crowded: bool,
     ) -> Tensor:
         """The proposals of one image."""
         settings = self._head.test_cfg
         at_most, wanted = (self._cap(settings[name], size) for name in ("nms_pre", "max_per_img"))
+        iou = settings.nms.iou_threshold
+        if crowded:
+            at_most, wanted = _CROWDED_BOXES * at_most, _CROWDED_PROPOSALS * wanted
+            iou = min(iou, _CROWDED_IOU)
         scores, boxes, levels = [], [], []
         for number, (logit, delta) in enumerate(zip(logits, deltas, strict=True)):
             score, index = logit.topk(min(at_most, len(logit)))
@@ -95,7 +109,7 @@ class ProposalFinder:
         apart = box + offset[:, None]
         count = 2 * wanted
         while True:
-            kept = nms(apart[:count], score[:count], settings.nms.iou_threshold)
+            kept = nms(apart[:count], score[:count], iou)
             if len(kept) >= wanted or count >= len(box):
                 return box[kept[:wanted]]
             count *= 2

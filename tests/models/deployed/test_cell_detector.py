@@ -137,6 +137,25 @@ def test_a_small_image_gets_its_share_of_the_proposals(stock: torch.nn.Module) -
     assert count[100 * 512 * 512] == 300
 
 
+def test_a_crowded_image_gets_more_proposals(stock: torch.nn.Module) -> None:
+    rgb = synthesize_image(np.random.default_rng(0), 128, 128, 60).rgb
+    images = (torch.from_numpy(rgb).permute(2, 0, 1)[None].float() - 127) / 128
+
+    def find(proposals: int, full_area: int | None) -> Detections:
+        model = copy.deepcopy(stock)
+        model.rpn_head.test_cfg.max_per_img = proposals
+        detector = CellDetector(model, full_area)
+        (found,) = detector(images, [(128, 128)], torch.tensor([0.5] * 4))
+        return found
+
+    # Sixty proposals instead of thirty, where every other one or more of these is a cell.
+    assert 15 < len(find(30, None).scores) <= 30 < len(find(30, 128 * 128).scores) <= 60
+    # Where fewer are, nothing changes.
+    assert len(find(300, None).scores) < 150
+    for one, other in zip(find(300, None), find(300, 128 * 128), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_other_detectors_are_left_alone(repository: Path) -> None:
     config = Config.fromfile(repository / "configs/htc_convnext-b_fpn_dense-cell.py").model
     config.backbone.update(arch="atto", use_grn=True, init_cfg=None)
