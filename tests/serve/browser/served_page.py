@@ -39,15 +39,20 @@ class Page:
     def hold_second_cells(self) -> None:
         """Let the worker know of a second result only at :meth:`release_second_cells`."""
         self.tab.run(
-            "window.post = Worker.prototype.postMessage; window.held = null;"
+            "window.post = Worker.prototype.postMessage; window.held = null; window.opened = false;"
             " Worker.prototype.postMessage = function (message, ...more) {"
-            " if (message.type === 'open' && message.layer === 'b')"
+            " if (message.type !== 'open' || message.layer !== 'b')"
+            " return window.post.call(this, message, ...more);"
             " window.held = () => window.post.call(this, message, ...more);"
-            " else window.post.call(this, message, ...more); }"
+            " this.addEventListener('message', ({ data }) => {"
+            " window.opened ||= data.type === 'opened' && data.layer === 'b'; }); }"
         )
 
     def release_second_cells(self) -> None:
-        self.tab.run("Worker.prototype.postMessage = window.post; window.held()")
+        """Let the worker know, and wait until it has the cells."""
+        self.tab.wait("window.held !== null")
+        self.tab.run("window.held()")
+        self.tab.wait("window.opened")
 
     def text(self, selector: str) -> str:
         return self.tab.run(f"document.querySelector({selector!r}).innerText")

@@ -232,9 +232,10 @@ def test_compared_with_true_cells(page, job, reference, tmp_path, late):
     path = tmp_path / "truth.geojson"
     path.write_text(json.dumps({**content, "features": [*kept, extra]}))
     page.open(job)
-    if late:
-        page.hold_second_cells()
+    page.hold_second_cells()
     page.tab.drop_files(*page.on_screen(128, 128), path)
+    if not late:
+        page.release_second_cells()
     said = page.wait_for("#compare", "F1")
     if late:
         page.release_second_cells()
