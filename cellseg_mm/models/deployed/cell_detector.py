@@ -98,7 +98,8 @@ class CellDetector(nn.Module):
         self._mask_scale: float = getattr(model.roi_head, "mask_scale", 1.0)
         self._proposals = ProposalFinder(model.rpn_head, full_area)
         self._more_if_crowded = full_area is not None
-        self.max_per_image: int = self.test_cfg.max_per_img * (CROWDED if full_area else 1)
+        most: int = self.test_cfg.max_per_img
+        self.max_per_image = CROWDED * most if self._more_if_crowded else most
         self._box_extractor = model.roi_head.bbox_roi_extractor
         self._mask_extractor = model.roi_head.mask_roi_extractor
         first = self.bbox_head.shared_fcs[0]
@@ -179,22 +180,6 @@ class CellDetector(nn.Module):
         margin: int,
     ) -> tuple[Tensor, ...]:
         """Boxes (N, 4), scores (N,), labels (N,) and probabilities (N, C) of cells, best first."""
-        boxes, probabilities = self._classify(rows, proposals, size, min_scores, margin)
-        scores, labels = _best_classes(probabilities, min_scores)
-        # A cell of the reserve must not suppress one that reaches the least score of its class.
-        ranks = scores + (scores >= min_scores[labels])
-        kept = nms(boxes, ranks, self.test_cfg.nms.iou_threshold)
-        return tuple(part[kept] for part in (boxes, scores, labels, probabilities))
-
-    def _classify(
-        self,
-        rows: FeatureRows,
-        proposals: Tensor,
-        size: tuple[int, int],
-        min_scores: Tensor,
-        margin: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Boxes (N, 4) and probabilities (N, C) of the proposals that reach a least score."""
         head = self.bbox_head
         side = self._box_extractor.roi_layers[0].output_size[0]
         first, second = head.shared_fcs
@@ -208,12 +193,15 @@ class CellDetector(nn.Module):
         factors = torch.where(near_border(proposals, size, margin), RESERVE, 1.0)
         reach = (probabilities >= factors[:, None] * min_scores).any(dim=1).nonzero()[:, 0]
         probabilities = probabilities[reach]
+        scores, labels = _best_classes(probabilities, min_scores)
         deltas = head.fc_reg(features[reach]).unflatten(1, (-1, 4))
         if not head.reg_class_agnostic:
-            _, labels = _best_classes(probabilities, min_scores)
             deltas = deltas[torch.arange(len(reach), device=reach.device), labels][:, None]
         boxes = head.bbox_coder.decode(proposals[reach], deltas[:, 0], max_shape=size)
-        return boxes, probabilities
+        # A cell of the reserve must not suppress one that reaches the least score of its class.
+        ranks = scores + (scores >= min_scores[labels])
+        kept = nms(boxes, ranks, self.test_cfg.nms.iou_threshold)
+        return tuple(part[kept] for part in (boxes, scores, labels, probabilities))
 
     def _masks(self, pooled: Tensor, labels: Tensor, side: int) -> Tensor:
         """Mask probabilities (n, 2 × side, 2 × side) of cells.
